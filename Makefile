@@ -1,0 +1,32 @@
+# The few commands a person types. Behind them stands the console command `mark1`.
+PYTHON ?= python3
+READY  := .venv/.mark1-ready
+MARK1  := .venv/bin/mark1
+
+.PHONY: help setup run test test-slow lab refresh lock
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make .venv and install the locked packages (run, test and lab do this by themselves)
+$(READY): build/requirements.txt build/setup.py pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "mark1: there is no $(PYTHON); install Python 3.11, 3.12 or 3.13"; exit 1; }
+	@$(PYTHON) build/setup.py
+
+run: setup ## run the chapters, show what they measured; CHAPTERS="01 17" runs some
+	@$(MARK1) run $(CHAPTERS)
+
+test: setup ## run everything that is checked: nbdev_test, nbval, pytest
+	@$(MARK1) test
+
+test-slow: setup ## the checks that take minutes: every real photograph held out once
+	@. .venv/bin/activate && pytest -m slow tests
+
+lab: setup ## open JupyterLab at the first model
+	@$(MARK1) lab
+
+refresh: setup ## run the chapters and write fresh outputs back into nbs/, mark1/ and README.md
+	@$(MARK1) refresh $(CHAPTERS)
+
+lock: ## write build/requirements.txt anew from pyproject.toml
+	.venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+		--no-emit-index-url --no-emit-find-links pyproject.toml -o build/requirements.txt

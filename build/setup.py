@@ -1,0 +1,78 @@
+"""Make .venv and install the locked packages into it: `make` calls this; on Windows type `py build/setup.py`.
+
+Needs Python 3.11 to 3.13, nothing else. Running it again repairs a set-up that was interrupted.
+"""
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV, LOCK = ROOT / ".venv", ROOT / "build" / "requirements.txt"
+SCRIPTS = VENV / ("Scripts" if os.name == "nt" else "bin")
+PYTHON = SCRIPTS / ("python.exe" if os.name == "nt" else "python")
+GIGABYTES = 8 if sys.platform == "linux" else 3  # Linux wheels of torch bring CUDA along
+
+
+def stop(sentence):
+    sys.exit("mark1: " + sentence)
+
+
+def run(command, remedy, **kwargs):
+    try:
+        subprocess.run([str(word) for word in command], check=True, **kwargs)
+    except (OSError, subprocess.CalledProcessError):
+        stop(remedy)
+
+
+def check_machine():
+    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+        stop("Python 3.11, 3.12 or 3.13 is needed, this is %d.%d; install one and name it: make PYTHON=python3.11"
+             % sys.version_info[:2])
+    try:
+        import ensurepip  # noqa: F401
+        import venv  # noqa: F401
+    except ImportError:
+        stop("this Python cannot make virtual environments; on Debian and Ubuntu: "
+             "sudo apt install python%d.%d-venv" % sys.version_info[:2])
+    free = shutil.disk_usage(ROOT).free / 1e9
+    if free < GIGABYTES and not VENV.exists():
+        stop("%.1f GB of disk are free in %s, %d GB are needed; make room or clone elsewhere" % (free, ROOT, GIGABYTES))
+
+
+def locked(name):
+    """The lines of the lock that pin one package and its hashes."""
+    lines = LOCK.read_text().splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith(name + "=="))
+    end = next((i for i in range(start + 1, len(lines)) if not lines[i].startswith(" ")), len(lines))
+    return "\n".join(lines[start:end]) + "\n"
+
+
+def main():
+    check_machine()
+    start = time.time()
+    network = ("the packages could not be fetched or installed (the lines above say which and why); "
+               "set-up needs the network once: check it, and run the same command again")
+    if not PYTHON.exists() or subprocess.run([str(PYTHON), "-m", "pip", "--version"], capture_output=True).returncode:
+        print("mark1: making .venv", flush=True)
+        run([sys.executable, "-m", "venv", "--clear", VENV], "could not make %s; is the folder writable?" % VENV)
+    quiet = [] if sys.stdout.isatty() else ["-q"]
+    with tempfile.TemporaryDirectory() as folder:
+        wanted = Path(folder) / "uv.txt"
+        wanted.write_text(locked("uv"))
+        run([PYTHON, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps",
+             "--require-hashes", "-r", wanted], network)
+    uv = [SCRIPTS / "uv", "pip", "install", "--python", PYTHON] + quiet
+    print("mark1: installing the locked packages (the first time this downloads some gigabytes)", flush=True)
+    environment = dict(os.environ, UV_HTTP_TIMEOUT="300")
+    run(uv + ["--require-hashes", "-r", LOCK], network, env=environment)
+    run(uv + ["--no-deps", "--no-build-isolation", "--offline", "-e", ROOT], network, env=environment)
+    (VENV / ".mark1-ready").touch()
+    print("mark1: ready after %.0f s" % (time.time() - start), flush=True)
+
+
+if __name__ == "__main__":
+    main()
