@@ -45,7 +45,7 @@ class DataSet:
     citation:str=""
 
 MANIFEST = [
-    DataSet("drawings", "400 drawings of cats and dogs, 160 px", "packaged", "mark1.drawings", "Apache-2.0",
+    DataSet("drawings", "400 drawings of cats and dogs, 128 px", "packaged", "mark1.drawings", "Apache-2.0",
         citation="drawn from seeds, chapter 00_drawings"),
     DataSet("pets", "7,390 photographs of 37 breeds of cats and dogs", "full",
         "https://s3.amazonaws.com/fast-ai-imageclas/oxford-iiit-pet.tgz", "CC BY-SA 4.0", 811706944,
@@ -104,7 +104,7 @@ def data_home(
 
 def drawings(
     count:int=400, # half cats, half dogs
-    size:int=160, # px
+    size:int=128, # px
 ) -> Path: # folder of PNG files, named as in Oxford-IIIT Pet
     "Draw the box of cats and dogs, or find it drawn already."
     sample = b"".join(draw_animal(cat, seed, size).tobytes() for seed, cat in enumerate((True, False, True)))

@@ -1,0 +1,73 @@
+"What several test modules need: the repository, a copy of it with toy chapters, the real photographs."
+import os
+import subprocess
+import sys
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+ROOT = Path(__file__).resolve().parent.parent
+PHOTOGRAPHS = Path(os.environ.get("MARK1_TEST_PHOTOGRAPHS", ROOT.parent/"shared"/"data"/"oxford-iiit-pet.tgz"))
+
+
+@pytest.fixture
+def root():
+    return ROOT
+
+
+@pytest.fixture
+def toy_repository(tmp_path):
+    "Make a repository in `tmp_path` whose chapters are given as lists of code cells."
+    def make(**chapters):
+        for name in ("settings.ini", "tests/sanitize.cfg", "nbs/conftest.py"):
+            target = tmp_path/name
+            target.parent.mkdir(exist_ok=True)
+            target.write_text((ROOT/name).read_text())
+        for name, sources in chapters.items():
+            cells = [new_markdown_cell(f"# {name}\n\n> a toy"), *map(new_code_cell, sources)]
+            nbformat.write(new_notebook(cells=cells), tmp_path/"nbs"/f"{name.lstrip('_')}.ipynb")
+        return tmp_path
+    return make
+
+
+@pytest.fixture
+def mark1(tmp_path):
+    "Call the console command in a folder, with environment variables set; a cache of its own keeps the user's untouched."
+    def call(*words, cwd=ROOT, timeout=600, **variables):
+        environment = {**os.environ, "FASTAI_HOME": str(tmp_path/"cache"), **variables}
+        for name in ("MARK1_DATA", "MARK1_MIRROR"):
+            if name not in variables: environment.pop(name, None)
+        command = [Path(sys.executable).parent/"mark1", *words]
+        return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=timeout)
+    return call
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args): pass
+
+
+@pytest.fixture
+def serve():
+    "Serve a folder on the loopback address; the address comes back."
+    servers = []
+    def start(folder):
+        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder))
+        servers.append(server)
+        Thread(target=server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{server.server_port}/"
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def photographs():
+    "The archive of real photographs; tests that need it skip where it is absent."
+    if not PHOTOGRAPHS.is_file(): pytest.skip(f"no photographs at {PHOTOGRAPHS}; name them in MARK1_TEST_PHOTOGRAPHS")
+    return PHOTOGRAPHS

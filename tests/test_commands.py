@@ -1,0 +1,113 @@
+"What `mark1` and the two test runners say when a chapter is sound, stale, wrong or stuck."
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from mark1.lesson import labelled
+
+from conftest import ROOT
+
+BIN = Path(sys.executable).parent
+
+
+def sentence(result, code):
+    "The one line that a failed command leaves on standard error."
+    assert result.returncode == code, result.stdout + result.stderr
+    lines = [line for line in result.stderr.splitlines() if line.startswith("mark1: ")]
+    assert len(lines) == 1 and "Traceback" not in result.stderr, result.stderr
+    return lines[0]
+
+
+def test_help_lists_the_commands(mark1):
+    result = mark1("--help")
+    assert result.returncode == 0 and all(command in result.stdout for command in ("run", "test", "lab", "refresh", "MARK1_DATA"))
+
+
+def test_make_alone_lists_the_commands():
+    shown = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert all(f"make {target} " in shown for target in ("run", "test", "lab", "refresh", "test-slow"))
+
+
+def test_run_shows_chapters_numbers_and_data(mark1, toy_repository):
+    home = toy_repository(_00_sums=["#| label: num-sum\nprint(sum(range(10)))"], _01_plain=["1 + 1"])
+    before = {path: path.read_bytes() for path in (home/"nbs").glob("*.ipynb")}
+    result = mark1("run", cwd=home)
+    assert result.returncode == 0, result.stderr
+    assert "sum: 45" in result.stdout and "Data: packaged" in result.stdout
+    assert "00_sums            cell  1 of  1" in result.stderr # a plain line, as standard error is no terminal
+    assert {path: path.read_bytes() for path in (home/"nbs").glob("*.ipynb")} == before
+    assert labelled(nbformat.read(home/"_run"/"00_sums.ipynb", 4)) == {"num-sum": "45"}
+
+
+def test_a_chapter_that_raises(mark1, toy_repository):
+    home = toy_repository(_00_bad=["1", "raise ValueError('no such thing; take another')"], _01_good=["2"])
+    result = mark1("run", cwd=home)
+    assert sentence(result, 1) == "mark1: 00_bad, cell 2 of 2: ValueError: no such thing; take another"
+    assert {path.name for path in (home/"_run").iterdir()} == {"00_bad.ipynb", "01_good.ipynb"} # whole files, nothing half-written
+    for path in (home/"_run").iterdir(): nbformat.validate(nbformat.read(path, 4))
+
+
+@pytest.mark.parametrize("cell, limit, reason", [
+    ("import time; time.sleep(60)", "2", "took longer than its time limit"),
+    ("import os; os.kill(os.getpid(), 9)", "60", "its kernel died")])
+def test_a_chapter_that_hangs_or_dies_is_not_waited_for(mark1, toy_repository, cell, limit, reason):
+    result = mark1("run", "--cell-limit", limit, cwd=toy_repository(_00_bad=[cell]), timeout=60)
+    assert reason in sentence(result, 1)
+
+
+@pytest.mark.parametrize("words, variables, text", [
+    (["run"], {"MARK1_DATA": "ful"}, "MARK1_DATA is 'ful'; set it to 'packaged'"),
+    (["run", "99"], {}, "there is no chapter '99'"),
+    (["run", "01_frist_model"], {}, "did you mean '01_first_model'?")])
+def test_bad_input_gets_one_sentence(mark1, words, variables, text):
+    assert text in sentence(mark1(*words, **variables), 2)
+
+
+def test_outside_the_repository(mark1, tmp_path):
+    assert "is not inside the Mark 1 repository" in sentence(mark1("run", cwd=tmp_path), 2)
+
+
+def test_refresh_writes_only_what_differs(mark1, toy_repository):
+    home = toy_repository(_00_clock=["import time; print(object())", "print(6*7)"])
+    nbformat.write(nbformat.read(home/"nbs"/"00_clock.ipynb", 4), home/"nbs"/"index.ipynb")
+    first, stored = mark1("refresh", cwd=home), (home/"nbs"/"00_clock.ipynb")
+    assert first.returncode == 0 and "00_clock: 2 cells changed" in first.stdout, first.stdout + first.stderr
+    content = stored.read_bytes()
+    second = mark1("refresh", cwd=home)
+    assert "00_clock: 0 cells changed" in second.stdout and stored.read_bytes() == content
+
+
+def nbval(home, *words):
+    environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    return subprocess.run([BIN/"pytest", "--nbval", "nbs", "-p", "no:cacheprovider", *words], cwd=home, env=environment,
+                          capture_output=True, text=True, timeout=120)
+
+
+def test_nbval_compares_stored_outputs(mark1, toy_repository):
+    home = toy_repository(_00_sum=["print(6*7)", "#| eval: false\n1/0"])
+    nbformat.write(nbformat.read(home/"nbs"/"00_sum.ipynb", 4), home/"nbs"/"index.ipynb")
+    assert nbval(home).returncode == 1 # no output stored yet
+    assert mark1("refresh", "00", cwd=home).returncode == 0
+    (home/"nbs"/"index.ipynb").unlink()
+    fresh = nbval(home)
+    assert fresh.returncode == 0 and "1 passed, 1 skipped" in fresh.stdout, fresh.stdout
+    stale = (home/"nbs"/"00_sum.ipynb").read_text().replace("42", "43")
+    (home/"nbs"/"00_sum.ipynb").write_text(stale)
+    result = nbval(home)
+    assert result.returncode == 1 and "Cell outputs differ" in result.stdout
+
+
+@pytest.mark.parametrize("cell, reason", [("import time; time.sleep(60)", "took longer than its time limit"),
+                                          ("import os; os.kill(os.getpid(), 9)", "its kernel died")])
+def test_nbval_reports_what_hangs_or_dies(toy_repository, cell, reason):
+    result = nbval(toy_repository(_00_bad=[cell, "1"]), "--nbval-cell-timeout", "3")
+    assert result.returncode == 1 and reason in result.stdout and "2 failed" in result.stdout, result.stdout
+
+
+def test_nbdev_test_notices_a_chapter_that_raises(toy_repository):
+    home = toy_repository(_00_good=["1"], _01_bad=["assert 1 == 2"])
+    result = subprocess.run([BIN/"nbdev_test"], cwd=home, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 1 and "01_bad.ipynb" in result.stderr

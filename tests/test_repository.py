@@ -1,0 +1,189 @@
+"What must agree with what: notebooks, library, README, settings, links."
+import ast
+import json
+import re
+import shutil
+import subprocess
+import tomllib
+from configparser import ConfigParser
+
+import nbformat
+import pytest
+from mark1.lesson import directives, find_chapters, readme_text
+from nbdev.clean import clean_nb
+
+from conftest import ROOT
+
+NOTEBOOKS = sorted((ROOT/"nbs").glob("*.ipynb"))
+CHAPTERS = find_chapters(ROOT/"nbs")
+TRACKED = [ROOT/line for line in subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True,
+                                                text=True, check=True).stdout.splitlines() if (ROOT/line).is_file()]
+by_name = {"ids": lambda path: path.name}
+
+
+def settings():
+    parser = ConfigParser(interpolation=None)
+    parser.read(ROOT/"settings.ini", encoding="utf-8")
+    return parser["DEFAULT"]
+
+
+def code_cells(path):
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+
+
+def module_of(path):
+    "The module that a notebook exports, None for one that exports none."
+    named = [marks for cell in code_cells(path) for line in cell.source.splitlines()
+             if (marks := re.match(r"#\|\s*default_exp\s+(\S+)", line))]
+    assert len(named) <= 1, f"{path.name} has {len(named)} default_exp"
+    return named[0][1] if named else None
+
+
+def export_differences(repository):
+    "Files of the library that differ after a fresh export into a copy of `repository`."
+    fresh = {path.name: path.read_bytes() for path in (repository/"mark1").glob("*.py")}
+    for path in (repository/"mark1").glob("*.py"): path.unlink()
+    (repository/"mark1"/"__init__.py").write_text(f'__version__ = "{settings()["version"]}"\n')
+    subprocess.run(["nbdev_export"], cwd=repository, check=True)
+    again = {path.name: path.read_bytes() for path in (repository/"mark1").glob("*.py")}
+    return sorted(name for name in fresh.keys() | again.keys() if fresh.get(name) != again.get(name))
+
+
+@pytest.fixture
+def copy(tmp_path):
+    shutil.copytree(ROOT/"nbs", tmp_path/"nbs", ignore=shutil.ignore_patterns(".ipynb_checkpoints", "__pycache__"))
+    shutil.copytree(ROOT/"mark1", tmp_path/"mark1", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT/"settings.ini", tmp_path)
+    return tmp_path
+
+
+def test_library_is_what_the_notebooks_export(copy):
+    assert export_differences(copy) == []
+
+
+@pytest.mark.parametrize("name, change", [("data.py", "\n# edited by hand\n"), ("forgotten.py", "x = 1\n")])
+def test_an_edited_or_forgotten_module_is_noticed(copy, name, change):
+    with open(copy/"mark1"/name, "a") as file: file.write(change)
+    assert export_differences(copy) == [name]
+
+
+def test_each_chapter_has_its_module_and_each_module_its_chapter():
+    modules = {path.name: module_of(path) for path in CHAPTERS}
+    assert modules == {path.name: path.stem[3:] for path in CHAPTERS}
+    assert {path.stem for path in (ROOT/"mark1").glob("*.py")} == {*modules.values(), "__init__", "_modidx"}
+
+
+@pytest.mark.parametrize("path", CHAPTERS, **by_name)
+def test_chapters_import_only_from_lower_numbers(path):
+    "The drawings count as lower than the data that they are part of; `exercises` may be imported anywhere."
+    order = {module_of(chapter): (chapter.stem[:2], chapter.stem != "00_drawings") for chapter in CHAPTERS}
+    trees = [ast.parse(cell.source) for cell in code_cells(path)]
+    imported = {node.module.split(".")[1] for tree in trees for node in ast.walk(tree)
+                if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mark1.")}
+    too_high = {module for module in imported - {"exercises"} if order[module] >= order[module_of(path)]}
+    assert not too_high
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, **by_name)
+def test_notebooks_are_clean(path):
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    cleaned = json.loads(json.dumps(stored))
+    clean_nb(cleaned)
+    assert cleaned == stored, f"{path.name} is not clean; run `nbdev_clean` or `make refresh`"
+    assert stored["metadata"]["kernelspec"]["name"] == "python3"
+    widgets = [out for cell in stored["cells"] for out in cell.get("outputs", []) if "application/vnd.jupyter.widget-view+json" in out.get("data", {})]
+    assert not widgets
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, **by_name)
+def test_no_notebook_is_over_300_kilobytes(path):
+    assert path.stat().st_size <= 300_000
+
+
+@pytest.mark.parametrize("path", CHAPTERS, **by_name)
+def test_each_number_is_asserted_with_a_control_in_the_next_cell(path):
+    cells = code_cells(path)
+    for cell, following in zip(cells, cells[1:]):
+        label = directives(cell.source).get("label", "")
+        if label.startswith("num-"): assert "test_fail" in following.source, f"{label} has no control"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, **by_name)
+def test_figures_have_alt_text_and_cells_their_outputs(path):
+    for cell in code_cells(path):
+        marks = directives(cell.source)
+        pictures = [out for out in cell.outputs if any(kind.startswith("image/") for kind in out.get("data", {}))]
+        if pictures: assert marks.get("label", "").startswith("fig-") and len(marks.get("fig-alt", "")) > 20, cell.source
+        if marks.get("label"): assert cell.outputs, f"{marks['label']} has no stored output; run `make refresh`"
+
+
+def test_readme_is_made_from_the_index():
+    assert (ROOT/"README.md").read_text(encoding="utf-8") == readme_text(nbformat.read(ROOT/"nbs"/"index.ipynb", as_version=4))
+
+
+def test_the_address_stands_in_settings_alone():
+    address = settings()["git_url"].removeprefix("https://")
+    made = {"README.md", "mark1/_modidx.py"}
+    holding = {str(path.relative_to(ROOT)) for path in TRACKED if address in path.read_text(encoding="utf-8", errors="replace")}
+    index = nbformat.read(ROOT/"nbs"/"index.ipynb", as_version=4)
+    assert address not in "".join(cell.source for cell in index.cells)
+    assert holding - made - {"nbs/index.ipynb"} == {"settings.ini"}
+    readme = (ROOT/"README.md").read_text(encoding="utf-8")
+    foreign = [link for link in re.findall(r"https://github\.com/[\w.-]+/[\w.-]+", readme) if address not in link and "badge" not in link]
+    assert not foreign
+
+
+def broken_links(path):
+    "Links of a Markdown file or notebook that lead to nothing inside the repository."
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        text = "\n".join(cell.source for cell in nbformat.reads(text, as_version=4).cells if cell.cell_type == "markdown")
+    text = re.sub(r"```.*?```|`[^`\n]*`", "", text, flags=re.DOTALL)
+    targets = [target for target in re.findall(r"\]\(([^)\s]+)\)", text) if not re.match(r"[a-z]+:|#", target)]
+    return [target for target in targets if not (path.parent/target.split("#")[0]).exists()]
+
+
+@pytest.mark.parametrize("path", [path for path in TRACKED if path.suffix in (".md", ".ipynb")], **by_name)
+def test_links_inside_the_repository_resolve(path):
+    assert broken_links(path) == []
+
+
+def test_a_dead_link_is_noticed(tmp_path):
+    (tmp_path/"page.md").write_text("[gone](nowhere.md), [there](page.md), [`code`](https://example.org)")
+    assert broken_links(tmp_path/"page.md") == ["nowhere.md"]
+
+
+def test_nbdev_3_would_read_the_same_settings():
+    table = tomllib.loads((ROOT/"pyproject.toml").read_text())
+    assert {name: settings()[name] for name in table["tool"]["nbdev"]} == table["tool"]["nbdev"]
+    assert table["project"]["version"] == settings()["version"]
+    assert table["project"]["requires-python"].startswith(f">={settings()['min_python']}")
+
+
+def test_the_lock_is_exact_hashed_and_names_no_host():
+    text = (ROOT/"build"/"requirements.txt").read_text()
+    assert not re.search(r"https?://|--index|--find-links|file:", text)
+    entries = re.split(r"\n(?=\S)", text.strip())
+    assert all(re.match(r"[\w.-]+==\S+", entry) and "--hash=sha256:" in entry for entry in entries)
+    names = {entry.split("==")[0] for entry in entries}
+    wanted = {re.match(r"[\w-]+", name)[0] for name in tomllib.loads((ROOT/"pyproject.toml").read_text())["project"]["dependencies"]}
+    assert wanted <= names
+
+
+def test_ez_json_says_what_the_first_note_says():
+    assert json.loads((ROOT/"ez.json").read_text()) == {"requires_gpu": "true", "base_container_image": "fastdotai/fastai:latest"}
+
+
+def test_the_dev_container_installs_from_the_lock_and_opens_the_first_chapter():
+    container = json.loads((ROOT/".devcontainer"/"devcontainer.json").read_text())
+    assert container["updateContentCommand"] == "make setup"
+    custom = container["customizations"]
+    assert all((ROOT/name).exists() for name in custom["codespaces"]["openFiles"])
+    assert custom["vscode"]["settings"]["python.defaultInterpreterPath"].endswith("/.venv/bin/python")
+    assert not any("gpus" in word for word in container["runArgs"])
+
+
+def test_the_note_keeps_its_front_matter():
+    lines = (ROOT/"lesson_notes"/"2021-12-19.md").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == lines[3] == "+++"
+    assert tomllib.loads("\n".join(lines[1:3])).keys() == {"title", "date"}

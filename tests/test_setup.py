@@ -1,0 +1,60 @@
+"What set-up says when something is missing."
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from conftest import ROOT
+
+
+@pytest.fixture
+def setup_script():
+    spec = importlib.util.spec_from_file_location("setup_script", ROOT/"build"/"setup.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_machine_that_has_all_passes(setup_script):
+    setup_script.check_machine()
+
+
+@pytest.mark.parametrize("version", [(3, 10), (3, 14)])
+def test_a_python_that_does_not_fit(setup_script, monkeypatch, version):
+    monkeypatch.setattr(setup_script, "sys", SimpleNamespace(version_info=version, exit=sys.exit, platform="linux"))
+    with pytest.raises(SystemExit, match=rf"this is 3\.{version[1]}; install one and name it: make PYTHON="): setup_script.check_machine()
+
+
+def test_a_python_without_venv(setup_script, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ensurepip", None)
+    with pytest.raises(SystemExit, match="sudo apt install python3"): setup_script.check_machine()
+
+
+def test_a_full_disk(setup_script, monkeypatch, tmp_path):
+    monkeypatch.setattr(setup_script, "VENV", tmp_path/".venv")
+    monkeypatch.setattr(setup_script.shutil, "disk_usage", lambda path: SimpleNamespace(free=1e9))
+    with pytest.raises(SystemExit, match=r"1\.0 GB of disk are free"): setup_script.check_machine()
+
+
+def test_no_network_for_the_packages(tmp_path):
+    (tmp_path/"build").mkdir()
+    for name in ("setup.py", "requirements.txt"): shutil.copy(ROOT/"build"/name, tmp_path/"build")
+    offline = {**os.environ, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path), "PIP_CONFIG_FILE": os.devnull}
+    result = subprocess.run([sys.executable, tmp_path/"build"/"setup.py"], env=offline, capture_output=True, text=True)
+    assert result.returncode == 1 and "set-up needs the network once" in result.stderr
+    assert not (tmp_path/".venv"/".mark1-ready").exists() # so the next run tries again
+
+
+def test_no_python_for_make():
+    result = subprocess.run(["make", "-B", "setup", "PYTHON=no-such-python"], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 2 and "there is no no-such-python; install Python 3.11" in result.stdout
+
+
+def test_a_second_run_installs_nothing():
+    if not (ROOT/".venv"/".mark1-ready").exists(): pytest.skip("this environment was not made by `make`")
+    planned = subprocess.run(["make", "-n", "run"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert planned.split() == [".venv/bin/mark1", "run"]
