@@ -2,6 +2,7 @@
 
 Needs Python 3.11 to 3.13, nothing else. Running it again repairs a set-up that was interrupted.
 """
+import json
 import os
 import shutil
 import subprocess
@@ -30,8 +31,9 @@ def run(command, remedy, **kwargs):
 
 def check_machine():
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
-        stop("Python 3.11, 3.12 or 3.13 is needed, this is %d.%d; install one and name it: make PYTHON=python3.11"
-             % sys.version_info[:2])
+        name_it = "py -3.11 build/setup.py" if os.name == "nt" else "make PYTHON=python3.11"
+        stop("Python 3.11, 3.12 or 3.13 is needed, this is %d.%d; install one and name it: %s"
+             % (*sys.version_info[:2], name_it))
     try:
         import ensurepip  # noqa: F401
         import venv  # noqa: F401
@@ -69,7 +71,12 @@ def main():
     print("mark1: installing the locked packages (the first time this downloads some gigabytes)", flush=True)
     environment = dict(os.environ, UV_HTTP_TIMEOUT="300")
     run(uv + ["--require-hashes", "-r", LOCK], network, env=environment)
-    run(uv + ["--no-deps", "--no-build-isolation", "--offline", "-e", ROOT], network, env=environment)
+    run(uv + ["--no-deps", "--no-build-isolation", "--offline", "-e", ROOT],
+        "mark1 itself could not be installed; the lines above say why")
+    settings = VENV / "share" / "jupyter" / "lab" / "settings"
+    settings.mkdir(parents=True, exist_ok=True)
+    (settings / "overrides.json").write_text(json.dumps(  # JupyterLab neither asks about news nor looks for updates
+        {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}))
     (VENV / ".mark1-ready").touch()
     print("mark1: ready after %.0f s" % (time.time() - start), flush=True)
 

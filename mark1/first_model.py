@@ -5,12 +5,15 @@
 # %% auto #0
 __all__ = ['error_interval', 'error_text', 'dumb_error', 'normalisation', 'train_head', 'held_out_once']
 
-# %% ../nbs/01_first_model.ipynb #e72f5a32
+# %% ../nbs/01_first_model.ipynb #ab06ee7f
+from collections.abc import Callable, Iterable
+
 import numpy as np
 import pandas as pd
 from fastai.callback.training import BnFreeze
-from fastai.vision.all import (CategoryBlock, DataBlock, ImageBlock, ImageDataLoaders, IndexSplitter, Learner, Resize,
-                               error_rate, get_image_files, set_seed, vision_learner)
+from fastai.vision.all import (CategoryBlock, DataBlock, DataLoaders, ImageBlock, ImageDataLoaders, IndexSplitter,
+                               Learner, Normalize, Resize, error_rate, get_image_files, set_seed, vision_learner)
+from fastcore.basics import using_attr
 from .data import backbone, cats_and_dogs, data_form, is_cat
 from scipy.stats import binomtest
 
@@ -19,7 +22,7 @@ def error_interval(
     wrong:int, # pictures misjudged, k
     of:int, # pictures judged, n
 ) -> tuple[float, float]: # lowest and highest share of errors, 0 to 1
-    "The exact binomial 95 % interval for an error rate (Clopper and Pearson, 1934). `ValueError` for impossible counts."
+    "Exact binomial 95 % interval for an error rate (Clopper and Pearson, 1934). `ValueError` for impossible counts."
     if of < 1 or not 0 <= wrong <= of:
         raise ValueError(f"wrong is {wrong} of {of}; it must lie between 0 and of, and of be 1 or more")
     interval = binomtest(int(wrong), int(of)).proportion_ci(method="exact")
@@ -34,7 +37,7 @@ def error_text(
 
 # %% ../nbs/01_first_model.ipynb #718aab1f
 def dumb_error(
-    labels, # (n,) labels of the held-out pictures, any type
+    labels:Iterable, # (n,) labels of the held-out pictures, of any type
 ) -> float: # 0 to 1
     "Error rate of always answering the commonest label. `ValueError` without labels."
     counts = pd.Series(list(labels)).value_counts()
@@ -43,15 +46,15 @@ def dumb_error(
 
 # %% ../nbs/01_first_model.ipynb #d6723d26
 def normalisation(
-    dls:ImageDataLoaders, # after `vision_learner` has had it
+    dls:DataLoaders, # after `vision_learner` has had it
 ) -> tuple[list[float], list[float]]|None: # mean and standard deviation per colour; None without Normalize
     "The normalisation that `dls` applies to its batches."
-    found = [step for step in dls.after_batch.fs if type(step).__name__ == "Normalize"]
+    found = [step for step in dls.after_batch.fs if isinstance(step, Normalize)]
     return (found[0].mean.flatten().tolist(), found[0].std.flatten().tolist()) if found else None
 
 # %% ../nbs/01_first_model.ipynb #01bdf420
 def train_head(
-    dls:ImageDataLoaders,
+    dls:DataLoaders, # of pictures and categories
     name:str="lite0", # as for `backbone`
     epochs:int=3,
     lr:float=3e-3, # highest learning rate of the one-cycle schedule
@@ -63,8 +66,8 @@ def train_head(
 
 def held_out_once(
     paths:list, # pictures
-    label_func, # file name to label
-    train=train_head, # DataLoaders to trained Learner
+    label_func:Callable, # file name to label
+    train:Callable=train_head, # DataLoaders to trained Learner
     folds:int=5, # parts, each held out once
     only:int=None, # a single fold to hold out, counted from 0; all if not given
     size:int=224, # px
@@ -75,13 +78,14 @@ def held_out_once(
     "Predict each picture with a network that never saw it. `ValueError` for folds or batches that cannot be."
     if not 2 <= folds <= len(paths):
         raise ValueError(f"folds is {folds}; it takes from 2 to the number of pictures, {len(paths)}")
+    if only is not None and not 0 <= only < folds: raise ValueError(f"only is {only}; it takes from 0 to {folds - 1}")
     if batch > len(paths)*(folds - 1)//folds:
         raise ValueError(f"batch is {batch}, more than {folds - 1} of {folds} folds of {len(paths)} pictures hold")
     fold_of, parts = np.random.default_rng(seed).permutation(len(paths)) % folds, []
     for fold in range(folds) if only is None else [only]:
         set_seed(seed + fold, reproducible=True)
         held_out = np.flatnonzero(fold_of == fold)
-        block = DataBlock((ImageBlock, CategoryBlock), get_y=lambda path: label_func(path.name),
+        block = DataBlock((ImageBlock, CategoryBlock), get_y=using_attr(label_func, "name"),
                           splitter=IndexSplitter(held_out), item_tfms=Resize(size))
         learn = train(block.dataloaders(paths, bs=batch, num_workers=num_workers))
         with learn.no_bar(): probabilities, _ = learn.get_preds()

@@ -1,5 +1,6 @@
 "The full data: fetched through fastai from a mirror on the loopback address, trained on, and every way that can fail."
 import io
+import json
 import os
 import re
 import shutil
@@ -9,14 +10,14 @@ import tarfile
 
 import pytest
 from mark1.data import checksum, data_set, is_cat
-from mark1.first_model import dumb_error, error_interval, held_out_once, train_head
+from mark1.first_model import dumb_error, error_interval, held_out_once
 from PIL import Image
 from test_commands import sentence
 
 from conftest import ROOT
 
 sys.path.insert(0, str(ROOT/"benchmarks"))
-from photographs import measure, unpack
+from first_model import RESULT, measure_photographs, unpack
 
 NAME = "oxford-iiit-pet.tgz"
 
@@ -86,9 +87,16 @@ def test_a_mirrored_archive_is_kept_apart_from_the_original(full_chapter, serve,
     assert full_chapter(MARK1_MIRROR=address)[0].returncode == 0
 
 
-def test_a_damaged_archive(full_chapter, serve, tmp_path):
+def cut(content): return content[:-200]
+
+
+def with_a_bit_turned(content): return content[:500] + bytes([content[500] ^ 1]) + content[501:]
+
+
+@pytest.mark.parametrize("damage", [cut, with_a_bit_turned])
+def test_a_damaged_archive(full_chapter, serve, tmp_path, damage):
     served = archive_of(tmp_path/"served", Abyssinian_1=jpeg(), beagle_1=jpeg())
-    (served/NAME).write_bytes((served/NAME).read_bytes()[:-200])
+    (served/NAME).write_bytes(damage((served/NAME).read_bytes()))
     result, kept = full_chapter(MARK1_MIRROR=serve(served))
     assert "is damaged" in sentence(result, 1) and kept == []
 
@@ -122,8 +130,7 @@ def test_the_first_model_on_real_photographs(mark1, serve, photographs, tmp_path
     assert result.returncode == 0, result.stdout + result.stderr
     shown = " ".join(result.stdout.replace("│", " ").split())
     print(shown)
-    wrong, of = map(int, re.search(r"error: (\d+) of (\d+) wrong", shown).groups())
-    assert of == 51 and error_interval(wrong, of)[1] < .25 # the dumb classifier: about a third
+    assert re.search(r"error: \d+ of 51 wrong", shown) # that it beats the dumb classifier, the chapter has asserted
     assert "on photographs" in shown and "Data: full" in shown
 
 
@@ -139,7 +146,9 @@ def test_one_fold_of_the_photographs(photographs, tmp_path):
 
 @pytest.mark.slow
 def test_all_folds_of_the_photographs(photographs, tmp_path):
-    paths = unpack(photographs, tmp_path)
-    measured = measure(paths, train_head)
+    "Measure again what chapter 01 quotes; another machine may count a few more or fewer."
+    stored = json.loads(RESULT.read_text())["photographs"]
+    assert checksum(photographs) == stored["archive"]
+    measured = measure_photographs(unpack(photographs, tmp_path))
     print(measured, error_interval(measured["wrong"], measured["of"]))
-    assert measured["of"] == 259 and measured["wrong"] <= 8
+    assert measured["of"] == 259 and measured["wrong"] <= 8 and abs(measured["wrong"] - stored["wrong"]) <= 4

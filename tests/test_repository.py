@@ -5,11 +5,10 @@ import re
 import shutil
 import subprocess
 import tomllib
-from configparser import ConfigParser
 
 import nbformat
 import pytest
-from mark1.lesson import directives, find_chapters, readme_text
+from mark1.lesson import directives, find_chapters, readme_text, setting
 from nbdev.clean import clean_nb
 
 from conftest import ROOT
@@ -19,12 +18,6 @@ CHAPTERS = find_chapters(ROOT/"nbs")
 TRACKED = [ROOT/line for line in subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True,
                                                 text=True, check=True).stdout.splitlines() if (ROOT/line).is_file()]
 by_name = {"ids": lambda path: path.name}
-
-
-def settings():
-    parser = ConfigParser(interpolation=None)
-    parser.read(ROOT/"settings.ini", encoding="utf-8")
-    return parser["DEFAULT"]
 
 
 def code_cells(path):
@@ -43,7 +36,7 @@ def export_differences(repository):
     "Files of the library that differ after a fresh export into a copy of `repository`."
     fresh = {path.name: path.read_bytes() for path in (repository/"mark1").glob("*.py")}
     for path in (repository/"mark1").glob("*.py"): path.unlink()
-    (repository/"mark1"/"__init__.py").write_text(f'__version__ = "{settings()["version"]}"\n')
+    (repository/"mark1"/"__init__.py").write_text(f'__version__ = "{setting("version")}"\n')
     subprocess.run(["nbdev_export"], cwd=repository, check=True)
     again = {path.name: path.read_bytes() for path in (repository/"mark1").glob("*.py")}
     return sorted(name for name in fresh.keys() | again.keys() if fresh.get(name) != again.get(name))
@@ -102,10 +95,33 @@ def test_no_notebook_is_over_300_kilobytes(path):
 
 @pytest.mark.parametrize("path", CHAPTERS, **by_name)
 def test_each_number_is_asserted_with_a_control_in_the_next_cell(path):
-    cells = code_cells(path)
-    for cell, following in zip(cells, cells[1:]):
-        label = directives(cell.source).get("label", "")
-        if label.startswith("num-"): assert "test_fail" in following.source, f"{label} has no control"
+    assert numbers_without_control([cell.source for cell in code_cells(path)]) == []
+
+
+def called(tree):
+    "Names of the functions called anywhere in a piece of code."
+    return {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+
+
+def numbers_without_control(sources):
+    "Labels of the number cells whose next cell does not run one function both bare and inside `test_fail`."
+    missing = []
+    for source, following in zip(sources, [*sources[1:], ""]):
+        label = directives(source).get("label", "")
+        if not label.startswith("num-"): continue
+        defined = (ast.FunctionDef, ast.Import, ast.ImportFrom)
+        statements = [node for node in ast.parse(following).body if not isinstance(node, defined)]
+        controls = [node for node in statements if "test_fail" in called(node)]
+        asserted = set().union(*(called(node) for node in statements if node not in controls))
+        if not asserted & set().union(*(called(node) for node in controls)): missing.append(label)
+    return missing
+
+
+def test_a_number_without_control_is_noticed():
+    number = "#| label: num-x\nprint(1)"
+    assert numbers_without_control([number, "holds(1)\ntest_fail(lambda: holds(2))"]) == []
+    assert numbers_without_control([number, "holds(1)\ntest_fail(lambda: other(2))"]) == ["num-x"]
+    assert numbers_without_control([number, "assert True"]) == numbers_without_control([number]) == ["num-x"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, **by_name)
@@ -118,11 +134,12 @@ def test_figures_have_alt_text_and_cells_their_outputs(path):
 
 
 def test_readme_is_made_from_the_index():
+    assert not re.search(r"\bCOST_", (ROOT/"README.md").read_text(encoding="utf-8"))
     assert (ROOT/"README.md").read_text(encoding="utf-8") == readme_text(nbformat.read(ROOT/"nbs"/"index.ipynb", as_version=4))
 
 
 def test_the_address_stands_in_settings_alone():
-    address = settings()["git_url"].removeprefix("https://")
+    address = setting("git_url").removeprefix("https://")
     made = {"README.md", "mark1/_modidx.py"}
     holding = {str(path.relative_to(ROOT)) for path in TRACKED if address in path.read_text(encoding="utf-8", errors="replace")}
     index = nbformat.read(ROOT/"nbs"/"index.ipynb", as_version=4)
@@ -155,9 +172,9 @@ def test_a_dead_link_is_noticed(tmp_path):
 
 def test_nbdev_3_would_read_the_same_settings():
     table = tomllib.loads((ROOT/"pyproject.toml").read_text())
-    assert {name: settings()[name] for name in table["tool"]["nbdev"]} == table["tool"]["nbdev"]
-    assert table["project"]["version"] == settings()["version"]
-    assert table["project"]["requires-python"].startswith(f">={settings()['min_python']}")
+    assert {name: setting(name) for name in table["tool"]["nbdev"]} == table["tool"]["nbdev"]
+    assert table["project"]["version"] == setting("version")
+    assert table["project"]["requires-python"].startswith(f">={setting('min_python')}")
 
 
 def test_the_lock_is_exact_hashed_and_names_no_host():
