@@ -84,7 +84,7 @@ def packaged_file(
 def checksum(
     path:Path, # a file
 ) -> str: # 'sha256:' and 64 hexadecimal digits
-    "SHA-256 of a file."
+    "Compute the SHA-256 of a file."
     with open(path, "rb") as file: return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
 
 # %% ../nbs/00_data.ipynb #c256afc5

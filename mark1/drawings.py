@@ -19,28 +19,46 @@ WALL = "#f3d9b1 #a9c5b4 #7fa3b5 #e9b7a4 #d8c8e0 #f0c75e #5f7f7a #3f5873 #c96f5a 
 IRIS = "#8fb35a #e3b23c #7fb2d1 #8a5a33".split()
 INK, MILK, ROSE = "#2f2a33", "#fffaf0", "#e58f8a"
 
-def mix(a:str, b:str, t:float) -> str: # "#rrggbb"
-    "Mix colour `a` with the share `t` of colour `b`"
+def mix(
+    a:str, b:str, # colours, "#rrggbb"
+    t:float, # 0: all `a`, 1: all `b`
+) -> str: # "#rrggbb"
+    "Mix colour `a` with the share `t` of colour `b`."
     return "#" + "".join(f"{round((1-t)*int(a[i:i+2], 16) + t*int(b[i:i+2], 16)):02x}" for i in (1, 3, 5))
 
 # %% ../nbs/00_drawings.ipynb #cf476b81
 class Brush:
-    "Paint smooth shapes in units of its own; the rows of `matrix` are one unit right and one unit down, in pixels"
-    def __init__(self, draw:ImageDraw.ImageDraw, origin:np.ndarray, matrix:np.ndarray):
+    """Paint smooth shapes in units of its own.
+
+    Places and lengths are in those units, colours "#rrggbb"; without `edge` a shape has no outline.
+    """
+    def __init__(self,
+        draw:ImageDraw.ImageDraw, # paints on the page
+        origin:np.ndarray, # (2,) where the brush's (0, 0) is, pixels
+        matrix:np.ndarray, # (2, 2) one unit to the right and one unit down, pixels
+    ):
         self.draw, self.origin, self.matrix, self.unit = draw, origin, matrix, abs(np.linalg.det(matrix))**.5
 
-    def moved(self, x:float, y:float, size=1, angle:float=0) -> "Brush": # `size`: one factor, or (wide, high)
-        "A brush at (x, y), turned by `angle` radians, `size` times as large"
+    def moved(self,
+        x:float, y:float, # where the new brush's (0, 0) is
+        size:float|tuple=1, # one factor, or (wide, high)
+        angle:float=0, # radians, clockwise on the page
+    ) -> "Brush":
+        "Give a brush at another place, turned and `size` times as large."
         c, s = np.cos(angle), np.sin(angle)
         turned = np.reshape(size, (-1, 1))*[[c, s], [-s, c]]
         return Brush(self.draw, self.origin + [x, y]@self.matrix, turned@self.matrix)
 
     def fill(self, path:np.ndarray, colour:str|None): # `path`: (n, 2), pixels
-        "Fill a polygon, corners and all"
+        "Fill a polygon, corners and all."
         if colour: self.draw.polygon([*map(tuple, path)], colour)
 
-    def curve(self, points:list, wide:float, closed:bool) -> tuple: # path, and half a width to its side: (n, 2), pixels
-        "Cut every corner, twice (Chaikin, 1974)"
+    def curve(self,
+        points:list, # (m, 2)
+        wide:float, # of the line that will follow the curve
+        closed:bool, # whether the last point is joined to the first
+    ) -> tuple[np.ndarray, np.ndarray]: # path, and half a width to its side: (n, 2), pixels
+        "Cut every corner, twice (Chaikin, 1974)."
         p = np.array(points, float)
         for _ in range(2):
             q = np.roll(p, -1, 0)
@@ -51,29 +69,33 @@ class Brush:
         return p, side*(wide*self.unit/2/np.linalg.norm(side, axis=1, keepdims=True))
 
     def shape(self, points:list, colour:str, edge:str|None=None):
-        "Fill a closed curve"
+        "Fill a closed curve."
         path, side = self.curve(points, .1, True)
         for p, c in ((path + side, edge), (path - side, edge), (path, colour)): self.fill(p, c)
 
     def line(self, points:list, colour:str, wide:float, edge:str|None=None):
-        "Draw an open curve with round ends"
+        "Draw an open curve with round ends."
         if edge: self.line(points, edge, wide + .1)
         path, side = self.curve(points, wide, False)
         self.fill(np.concatenate([path + side, (path - side)[::-1]]), colour)
         for x, y in path[[0, -1]]: self.draw.circle((x, y), wide*self.unit/2, colour)
 
     def oval(self, x:float, y:float, rx:float, ry:float, colour:str, edge:str|None=None):
-        "Fill an ellipse around (x, y)"
+        "Fill an ellipse around (x, y)."
         t = np.arange(10)*np.pi/5
         self.shape(np.stack([x + 1.05*rx*np.cos(t), y + 1.05*ry*np.sin(t)], 1), colour, edge)
 
     def box(self, x:float, y:float, w:float, h:float, colour:str):
-        "Fill a rectangle whose upper left corner is (x, y)"
+        "Fill a rectangle whose upper left corner is (x, y)."
         self.fill([(x, y), (x+w, y), (x+w, y+h), (x, y+h)]@self.matrix + self.origin, colour)
 
-# %% ../nbs/00_drawings.ipynb #7227a744
-def draw_scene(b:Brush, rng:np.random.Generator, sky:str, earth:str):
-    "Paint a plain wall, stripes, dots, a meadow or a room; `b` in units of the picture"
+# %% ../nbs/00_drawings.ipynb #38d0d063
+def draw_scene(
+    b:Brush, # its unit is the picture
+    rng:np.random.Generator, # decides what is painted
+    sky:str, earth:str, # colours
+):
+    "Paint a plain wall, stripes, dots, a meadow or a room."
     kind, n, h, faint = rng.integers(5), rng.integers(4, 9), rng.uniform(.5, .8), mix(sky, earth, .35)
     b.box(0, 0, 1, 1, sky)
     if kind == 1:
@@ -89,9 +111,12 @@ def draw_scene(b:Brush, rng:np.random.Generator, sky:str, earth:str):
         b.box(2*h - 1, .06, .34, .36, MILK)
         for x in (.02, .18): b.box(2*h - 1 + x, .08, .14, .32, faint)
 
-# %% ../nbs/00_drawings.ipynb #38d21768
-def draw_litter(page:Brush, rng:np.random.Generator):
-    "Paint up to two things that lie about: ball, leaf, bone, fish, parcel"
+# %% ../nbs/00_drawings.ipynb #a78ed01a
+def draw_litter(
+    page:Brush, # its unit is the picture
+    rng:np.random.Generator, # decides what is painted
+):
+    "Paint up to two things that lie about: ball, leaf, bone, fish, parcel."
     for _ in range(rng.integers(3)):
         b = page.moved(*rng.random(2), rng.uniform(.06, .11), rng.uniform(-3, 3))
         kind, c = rng.integers(5), str(rng.choice(WALL + IRIS + [ROSE]))
@@ -132,9 +157,14 @@ POINTED = np.array([(.2,-.7), (.95,-1.75), (1.12,-1.75), (1.25,-.2), (.7,.2)])
 PRICKED = np.array([(.15,-.6), (.65,-1.9), (.9,-1.9), (1.05,-.4), (.6,0)])
 FLOPPY = np.array([(.3,-.9), (1,-1.15), (1.5,-.2), (1.45,.9), (1,.9), (.7,-.2)])
 
-# %% ../nbs/00_drawings.ipynb #4b6a8a32
-def draw_body(b:Brush, kind:dict, pose:dict, coat:SimpleNamespace):
-    "Paint tail, hind legs, trunk, markings, front legs, scarf"
+# %% ../nbs/00_drawings.ipynb #837ec667
+def draw_body(
+    b:Brush, # in head units
+    kind:dict, # `CAT` or `DOG`
+    pose:dict, # `SIT`, `STAND` or `LIE`
+    coat:SimpleNamespace, # of `choose_coat`
+):
+    "Paint tail, hind legs, trunk, markings, front legs, scarf."
     def leg(x, top, foot, colour):
         b.line([(x, top), (x, foot)], colour, .5, coat.edge)
         b.oval(x, foot + .05, .38, .24, coat.trim, coat.edge)
@@ -148,9 +178,12 @@ def draw_body(b:Brush, kind:dict, pose:dict, coat:SimpleNamespace):
     for at in pose["legs"][-2:]: leg(*at, coat.fur)
     if coat.scarf: b.line([(-.75, .95), (-.4, 1.4), (.4, 1.4), (.75, .95)], coat.scarf, .3)
 
-# %% ../nbs/00_drawings.ipynb #c8613ed1
-def draw_head(b:Brush, rng:np.random.Generator, kind:dict, coat:SimpleNamespace, turn:float):
-    "Paint ears, skull, markings; `turn` is how far the face looks sideways"
+# %% ../nbs/00_drawings.ipynb #df3c157c
+def draw_head(
+    b:Brush, rng:np.random.Generator, kind:dict, coat:SimpleNamespace, # as for `draw_body`
+    turn:float, # how far the face looks sideways, head units
+):
+    "Paint ears, skull and markings."
     pricked, inner = rng.random() < .3, rng.choice([mix(ROSE, coat.fur, .35), mix(coat.dark, INK, .3)])
     ear = (POINTED if kind is CAT else PRICKED if pricked else FLOPPY)*[1, rng.uniform(.8, 1.15)]
     floppy = kind is DOG and not pricked
@@ -164,8 +197,10 @@ def draw_head(b:Brush, rng:np.random.Generator, kind:dict, coat:SimpleNamespace,
     for x in (-.3, 0, .3):
         if coat.marking == "stripes": b.line([(x + turn, -.85 + .3*abs(x)), (.8*x + turn, -.45)], coat.dark, .12)
 
-def draw_eyes(b:Brush, rng:np.random.Generator, kind:dict):
-    "Paint two eyes, now and then shut"
+def draw_eyes(
+    b:Brush, rng:np.random.Generator, kind:dict, # as for `draw_body`
+):
+    "Paint two eyes, now and then shut."
     iris, gap, y, shut = str(rng.choice(IRIS)), rng.uniform(.42, .52), rng.uniform(-.2, -.02), rng.random() < .15
     for x in (-gap, gap):
         if shut: b.line([(x - .22, y), (x, y + .2), (x + .22, y)], INK, .08)
@@ -174,8 +209,11 @@ def draw_eyes(b:Brush, rng:np.random.Generator, kind:dict):
             b.oval(x, y, *kind["pupil"], INK)
             b.oval(x + .06, y - .09, .06, .06, MILK)
 
-def draw_muzzle(b:Brush, rng:np.random.Generator, kind:dict, trim:str):
-    "Paint tongue, whiskers or snout, nose and mouth"
+def draw_muzzle(
+    b:Brush, rng:np.random.Generator, kind:dict, # as for `draw_body`
+    trim:str, # colour of the snout
+):
+    "Paint tongue, whiskers or snout, nose and mouth."
     nose, y = str(rng.choice([INK, mix(ROSE, INK, .25)])), kind["mouth"]
     if rng.random() < .3: b.shape([(-.2, y), (.2, y), (.22, y + .6), (-.22, y + .6)], ROSE, mix(ROSE, INK, .3))
     if kind is CAT:
@@ -191,9 +229,12 @@ def draw_muzzle(b:Brush, rng:np.random.Generator, kind:dict, trim:str):
     b.line([(0, .5), (0, y)], INK, .05)
     b.line([(-.3, y - .04), (-.2, y + .1), (0, y + .02), (.2, y + .1), (.3, y - .04)], INK, .05)
 
-# %% ../nbs/00_drawings.ipynb #64cfdb00
-def choose_coat(rng:np.random.Generator, fur:str|None=None) -> SimpleNamespace: # colours and marking
-    "Choose colours and marking, alike for cats and dogs; the walls that stand out least from the fur are left out"
+# %% ../nbs/00_drawings.ipynb #fd742343
+def choose_coat(
+    rng:np.random.Generator, # decides
+    fur:str|None=None, # "#rrggbb"; None: chosen from `FUR`
+) -> SimpleNamespace: # colours and marking
+    "Choose colours and marking, alike for cats and dogs; the walls that stand out least from the fur are left out."
     chosen, light, deep = rng.choice(FUR), rng.choice([.2, .65]), rng.choice([.1, .3, .5])
     fur = fur or str(chosen)
     contrast = lambda c: abs(sum(bytes.fromhex(c[1:])) - sum(bytes.fromhex(fur[1:])))
@@ -208,7 +249,7 @@ def draw_animal(
     size:int=160,      # width and height, pixels
     fur:str|None=None, # "#rrggbb"; None: chosen from `FUR`, alike for cats and dogs
 ) -> Image.Image: # RGB
-    "Draw a cat or a dog: the same seed gives the same bytes"
+    "Draw a cat or a dog: the same seed gives the same bytes."
     rng, kind, image = np.random.default_rng(seed), CAT if cat else DOG, Image.new("RGB", (3*size, 3*size))
     page = Brush(ImageDraw.Draw(image), np.zeros(2), 3*size*np.eye(2))
     coat, pose = choose_coat(rng, fur), (SIT, STAND, LIE)[rng.integers(3)]

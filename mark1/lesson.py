@@ -41,7 +41,7 @@ def repository(
 def setting(
     name:str, # for instance 'git_url'
 ) -> str:
-    "A value of settings.ini."
+    "Read a value of settings.ini. `KeyError` for a name it does not have."
     parser = ConfigParser(interpolation=None)
     parser.read(repository()/"settings.ini", encoding="utf-8")
     return parser["DEFAULT"][name]
@@ -95,12 +95,12 @@ def find_chapters(
 # %% ../nbs/17_lesson.ipynb #937fa444
 def threads(
 ) -> int: # arithmetic threads per chapter
-    "One with packaged data, the same for run, refresh and test; every core with the full."
+    "Count one with packaged data, the same for run, refresh and test; every core with the full."
     return 1 if data_form() == "packaged" else os.cpu_count()
 
 def default_limit(
 ) -> float: # seconds
-    "What a cell may take."
+    "Give the time that a cell may take."
     return 600 if data_form() == "packaged" else 7200
 
 def kernel_environment(
@@ -153,7 +153,7 @@ def data_of(
     "Which data a chapter works on: the form asked for if it calls `cats_and_dogs`, else the packaged or none."
     code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
     if re.search(r"^\w+ = cats_and_dogs\(\)", code, re.MULTILINE): return data_form()
-    return "packaged" if re.search(r"\b(packaged_file|draw_animal)\(", code) else "none"
+    return "packaged" if re.search(r"(?<![\"\w])(packaged_file|draw_animal)\(", code) else "none"
 
 def why_stopped(
     error:Exception, # what nbclient raised
@@ -243,7 +243,7 @@ def run_chapters(
 def result_table(
     results:list[Result],
 ) -> Table: # chapter, seconds, data, what the labelled cells show
-    "One table of what was run."
+    "Put what was run into one table."
     table = Table("chapter", title="What the chapters show", title_justify="left")
     table.add_column("seconds", justify="right")
     for name in ("data", "shown by its labelled cells"): table.add_column(name)

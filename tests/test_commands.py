@@ -1,5 +1,6 @@
 "What `mark1` and the two test runners say when a chapter is sound, stale, wrong or stuck."
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -111,3 +112,14 @@ def test_nbdev_test_notices_a_chapter_that_raises(toy_repository):
     home = toy_repository(_00_good=["1"], _01_bad=["assert 1 == 2"])
     result = subprocess.run([BIN/"nbdev_test"], cwd=home, capture_output=True, text=True, timeout=60)
     assert result.returncode == 1 and "01_bad.ipynb" in result.stderr
+
+
+def test_a_run_asks_nothing_of_the_network(mark1):
+    "In a network namespace that has nothing but its own loopback device."
+    alone = ["unshare", "--net", "--map-root-user", "sh", "-c", "ip link set lo up && exec \"$@\"", "sh"]
+    if shutil.which("unshare") is None or subprocess.run([*alone, "true"], capture_output=True).returncode:
+        pytest.skip("this machine cannot make a network namespace")
+    devices = subprocess.run([*alone, "ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
+    assert len(devices.splitlines()) == 1 # its loopback device and no way out
+    result = subprocess.run([*alone, BIN/"mark1", "run", "00_data"], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0 and "Egyptian cat" in " ".join(result.stdout.replace("│", " ").split()), result.stderr
