@@ -26,7 +26,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from traitlets.config import Config
 
-from .data import data_form, staged
+from .data import cats_and_dogs, data_form, staged
 
 # %% ../nbs/17_lesson.ipynb #7cce3e1d
 def repository(
@@ -327,6 +327,8 @@ def run(
     "Execute chapters into `_run/` and print one table."
     root, console = repository(), Console()
     paths = find_chapters(root/"nbs", args.chapters)
+    if "full" in {data_of(nbformat.read(path, as_version=4)) for path in paths}:
+        cats_and_dogs() # fetched here, once, where its progress is seen
     results = run_chapters(paths, root/"_run", jobs=args.jobs, cell_limit=args.cell_limit)
     console.print(result_table(results))
     where = f"Data: {data_form()}. Executed notebooks, with figures: {root/'_run'}"
