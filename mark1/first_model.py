@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pandas as pd
 from fastai.callback.training import BnFreeze
-from fastai.vision.all import (CategoryBlock, DataBlock, DataLoaders, ImageBlock, ImageDataLoaders, IndexSplitter,
-                               Learner, Normalize, Resize, error_rate, get_image_files, set_seed, vision_learner)
+from fastai.vision.all import (CategoryBlock, DataBlock, DataLoaders, ImageBlock, IndexSplitter, Learner, Normalize,
+                               Resize, error_rate, set_seed, vision_learner)
 from fastcore.basics import using_attr
-from .data import backbone, cats_and_dogs, data_form, is_cat
+from .data import backbone
 from scipy.stats import binomtest
 
 # %% ../nbs/01_first_model.ipynb #eb676884

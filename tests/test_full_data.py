@@ -9,7 +9,7 @@ import sys
 import tarfile
 
 import pytest
-from mark1.data import checksum, data_set, is_cat
+from mark1.data import checksum, is_cat
 from mark1.first_model import dumb_error, error_interval, held_out_once
 from PIL import Image
 from test_commands import sentence
