@@ -4,14 +4,14 @@ nbval's own executor drops `update_display_data` and `clear_output`, so it sees 
 the notebook stores the last, and it runs one notebook at a time. Here the chapters are executed side by side from the
 moment they are collected, and three of nbval's methods wait for them and compare.
 """
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from mark1.lesson import execute_chapter, is_skipped, repository
+from mark1.chapters import is_skipped, repository, setting
+from mark1.lesson import end_kernels, execute_chapter, heaviest_first, jobs_at_a_time, warm_up
 from nbval.plugin import IPyNbCell, IPyNbFile, coalesce_streams
 
-POOL = ThreadPoolExecutor(os.cpu_count())
+POOL, RUNNING = ThreadPoolExecutor(jobs_at_a_time()), set()
 
 
 def pytest_configure(config):
@@ -20,13 +20,16 @@ def pytest_configure(config):
 
 
 def pytest_collection_finish(session):
-    files = dict.fromkeys(item.parent for item in session.items if isinstance(item, IPyNbCell)) # each once, in order
+    files = {item.parent.path: item.parent for item in session.items if isinstance(item, IPyNbCell)} # each once
+    warm_up(list(files), repository(session.config.rootpath)/setting("lib_path"))
     limit = session.config.option.nbval_cell_timeout
-    for file in files: file.execution = POOL.submit(execute_chapter, file.path, cell_limit=limit)
+    for path in heaviest_first(list(files)):
+        files[path].execution = POOL.submit(execute_chapter, path, cell_limit=limit, running=RUNNING)
 
 
 def pytest_sessionfinish(session):
     POOL.shutdown(wait=False, cancel_futures=True)
+    end_kernels(RUNNING)
 
 
 def run_cell(self):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from mark1.lesson import labelled
+from mark1.chapters import labelled
 
 from conftest import ROOT
 
