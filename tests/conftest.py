@@ -1,5 +1,6 @@
 "What several test modules need: the repository, a copy of it with toy chapters, the real photographs."
 import os
+import re
 import subprocess
 import sys
 from functools import partial
@@ -13,6 +14,31 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 ROOT = Path(__file__).resolve().parent.parent
 PHOTOGRAPHS = Path(os.environ.get("MARK1_TEST_PHOTOGRAPHS", ROOT.parent/"shared"/"data"/"oxford-iiit-pet.tgz"))
+
+
+FAULTS = [] # rows of the table of faults that the tests have seen happen
+
+
+@pytest.fixture
+def outcome():
+    "Compare what a fault led to with its row in CONTRIBUTING.md, whose `…` stands for any words."
+    text = (ROOT/"CONTRIBUTING.md").read_text(encoding="utf-8")
+    expected = {fault: (code, said) for fault, code, said in re.findall(r"^\| (.+?) \| (\d+) \| (.+?) \|$", text, re.MULTILINE)}
+    def check(fault, result):
+        lines = [line for line in result.stderr.splitlines() if line.startswith("mark1: ")]
+        said = lines[0].removeprefix("mark1: ") if lines else "runs as usual"
+        FAULTS.append((fault, result.returncode, said))
+        assert len(lines) <= 1 and "Traceback" not in result.stderr, result.stderr
+        code, words = expected[fault]
+        pattern = ".+".join(map(re.escape, words.split("…")))
+        assert str(result.returncode) == code and re.fullmatch(pattern, said), f"{said!r} is not {words!r}\n{result.stderr}"
+        return said
+    return check
+
+
+def pytest_terminal_summary(terminalreporter):
+    if FAULTS: terminalreporter.section("faults: what happened, exit code, what was said")
+    for fault, code, said in FAULTS: terminalreporter.line(f"{fault} | {code} | {said}")
 
 
 @pytest.fixture

@@ -1,0 +1,172 @@
+"What happens when a run is cut short, starved or disturbed: each fault, what it says, and that the next run mends it."
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+from mark1.chapters import labelled
+
+BIN = Path(sys.executable).parent
+NUMBER = "#| label: num-sum\nprint(sum(range(10)))"
+
+
+def start(home, *words, **variables):
+    "Start the console command, as `mark1` does, and return at once."
+    environment = {**os.environ, "FASTAI_HOME": str(home/"cache"), **variables}
+    return subprocess.Popen([BIN/"mark1", *words], cwd=home, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def end(process, timeout=60):
+    "Wait for a started command; a result like that of `subprocess.run`."
+    out, err = process.communicate(timeout=timeout)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def wait_for(condition, seconds=60):
+    "Poll until `condition()` gives something."
+    until = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(.001)
+    return found
+
+
+def alive(pid):
+    "Whether a process runs; one that has ended and not been waited for does not."
+    try: return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError: return False
+
+
+def runs_again(mark1, home, **variables):
+    "Check that a run in `home` ends well, and that nothing half-written is left."
+    result = mark1("run", cwd=home, **variables)
+    assert result.returncode == 0, result.stderr
+    for path in (home/"_run").iterdir():
+        assert path.suffix == ".ipynb", f"{path} was left behind"
+        nbformat.validate(nbformat.read(path, 4))
+    assert labelled(nbformat.read(home/"_run"/"00_sum.ipynb", 4)) == {"num-sum": "45"}
+
+
+def replace_source(home, name, source):
+    "Put other code into a toy chapter."
+    path = home/"nbs"/f"{name}.ipynb"
+    notebook = nbformat.read(path, 4)
+    notebook.cells[1].source = source
+    nbformat.write(notebook, path)
+
+
+@pytest.mark.parametrize("fault, cell, words", [
+    ("a cell that raises", "raise ValueError('no such thing; take another')", []),
+    ("a cell that hangs", "import time; time.sleep(60)", ["--cell-limit", "2"]),
+    ("a cell that hangs and ignores interrupts", "import signal; signal.signal(2, signal.SIG_IGN)\nwhile True: pass", ["--cell-limit", "2"]),
+    ("a killed kernel", "import os; os.kill(os.getpid(), 9)", []),
+    ("out of memory", "import resource; resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))\nx = bytearray(2**31)", []),
+    ("out of memory, in torch", "import torch\ntorch.empty(2**50)", [])])
+@pytest.mark.parametrize("kernels", ["plain", "forked"])
+def test_a_chapter_in_trouble(mark1, toy_repository, outcome, fault, cell, words, kernels):
+    home = toy_repository(_00_sum=[NUMBER], _01_trouble=["1", cell, "print('never reached')"])
+    command = start(home, "run", *words) if kernels == "plain" else subprocess.Popen(
+        [sys.executable, "-c", FORKED, "run", *words], cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    result = end(command)
+    outcome(fault, result)
+    assert "sum: 45" in result.stdout # the other chapter's result is not lost
+    (home/"nbs"/"01_trouble.ipynb").unlink()
+    runs_again(mark1, home)
+
+
+# toys import nothing heavy, for which `mark1 run` would not fork; here they are forked from a small server
+FORKED = """if __name__ == "__main__":
+    import sys
+    from mark1.kernels import fork_kernels
+    from mark1.lesson import main
+    assert fork_kernels(())
+    sys.exit(main(sys.argv[1:]))"""
+
+
+def test_ctrl_c(mark1, toy_repository, outcome, tmp_path):
+    home = toy_repository(_00_sum=[f"import os, time; open({str(tmp_path/'pid')!r}, 'w').write(str(os.getpid())); time.sleep(60)"],
+                          _01_more=["import time; time.sleep(60)"], _02_last=["1"])
+    process = start(home, "run", "--jobs", "2")
+    pid = int(wait_for(lambda: (tmp_path/"pid").exists() and (tmp_path/"pid").read_text()))
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    outcome("Ctrl-C", end(process))
+    assert time.monotonic() - began < 15 and not alive(pid)
+    assert not list((home/"_run").iterdir()) # no chapter had ended
+    replace_source(home, "00_sum", NUMBER)
+    replace_source(home, "01_more", "1")
+    runs_again(mark1, home)
+
+
+def test_a_runner_killed_in_mid_write(mark1, toy_repository, outcome):
+    home = toy_repository(_00_sum=["print(('x'*99 + chr(10))*200_000)"])
+    process = start(home, "run")
+    half = wait_for(lambda: list(home.glob("_run/.mark1-*")))
+    process.kill()
+    assert end(process).returncode == -signal.SIGKILL
+    assert half[0].exists() and not (home/"_run"/"00_sum.ipynb").exists() # beside, never in place
+    os.utime(half[0], (0, 0)) # what is older than an hour belongs to nobody
+    replace_source(home, "00_sum", NUMBER)
+    outcome("a runner killed in mid-write, the run after it", mark1("run", cwd=home))
+    runs_again(mark1, home)
+
+
+def alone(*commands):
+    "A shell command in a mount namespace of its own; the test skips where there is none to be had."
+    unshare = ["unshare", "--mount", "--map-root-user", "sh", "-ec"]
+    if shutil.which("unshare") is None or subprocess.run([*unshare, "true"], capture_output=True).returncode:
+        pytest.skip("this machine cannot make a mount namespace")
+    return [*unshare, "; ".join(commands)]
+
+
+@pytest.mark.parametrize("fault, mount", [
+    ("a full disk", "mount -t tmpfs -o size=64k tmpfs _run"),
+    ("a project that cannot be written to", "mount -t tmpfs -o size=1m,ro tmpfs _run")])
+def test_nowhere_to_write(mark1, toy_repository, outcome, fault, mount):
+    home = toy_repository(_00_sum=[NUMBER, "print(('x'*99 + chr(10))*2_000)"])
+    (home/"_run").mkdir()
+    command = alone(mount, f"'{BIN}/mark1' run")
+    environment = {**os.environ, "FASTAI_HOME": str(home/"cache")}
+    outcome(fault, subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, timeout=120))
+    runs_again(mark1, home)
+
+
+@pytest.mark.parametrize("fault, variables", [
+    ("no HOME", {"HOME": None}),
+    ("a HOME that is not there and cannot be made", {"HOME": "/proc/nowhere"})])
+def test_without_a_home(toy_repository, outcome, fault, variables):
+    home = toy_repository(_00_sum=[NUMBER, "import matplotlib.pyplot as plt; plt.plot([1]); plt.show()"])
+    environment = {**os.environ, **variables}
+    environment = {name: value for name, value in environment.items() if value is not None and not name.startswith(("XDG_", "JUPYTER", "IPYTHON"))}
+    result = subprocess.run([BIN/"mark1", "run"], cwd=home, env=environment, capture_output=True, text=True, timeout=120)
+    outcome(fault, result)
+    assert "sum: 45" in result.stdout
+
+
+def test_spaces_and_letters_beyond_ascii(mark1, toy_repository, outcome, tmp_path):
+    home = tmp_path/"Prénom's größter Kurs, 第一"
+    shutil.copytree(toy_repository(_00_sum=[NUMBER]), home, ignore=shutil.ignore_patterns("Prénom*", "cache"))
+    outcome("a path with spaces and non-ASCII letters", mark1("run", cwd=home, FASTAI_HOME=str(home/"mes données")))
+    runs_again(mark1, home)
+
+
+def test_two_runs_at_once(mark1, toy_repository, outcome):
+    home = toy_repository(_00_sum=[NUMBER], _01_more=["print(('x'*99 + chr(10))*1_000)"])
+    for result in [end(process) for process in [start(home, "run"), start(home, "run")]]: outcome("two runs at once", result)
+    runs_again(mark1, home)
+
+
+def test_two_refreshes_at_once(mark1, toy_repository, outcome, tmp_path):
+    home = toy_repository(_00_sum=["import time; time.sleep(5)", NUMBER])
+    nbformat.write(nbformat.read(home/"nbs"/"00_sum.ipynb", 4), home/"nbs"/"index.ipynb")
+    first = start(home, "refresh", "00")
+    wait_for(lambda: (home/"_run"/".refresh.lock").exists() and re.search("FLOCK", Path("/proc/locks").read_text()))
+    outcome("two refreshes at once, the second", mark1("refresh", "00", cwd=home))
+    assert end(first).returncode == 0
+    assert labelled(nbformat.read(home/"nbs"/"00_sum.ipynb", 4)) == {"num-sum": "45"}
