@@ -3,7 +3,7 @@ PYTHON ?= python3
 READY  := .venv/.mark1-ready
 MARK1  := .venv/bin/mark1
 
-.PHONY: help setup run test test-slow lab refresh lock
+.PHONY: help setup run test test-slow lab refresh bench lock
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -12,7 +12,7 @@ $(READY): build/requirements.txt build/setup.py pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "mark1: there is no $(PYTHON); install Python 3.11, 3.12 or 3.13"; exit 1; }
 	@$(PYTHON) build/setup.py
 
-run: setup ## run the chapters, show what they measured; CHAPTERS="01 17" runs some
+run: setup ## run the chapters, show what they measured; CHAPTERS="01 17" or CHAPTERS=--changed runs some
 	@$(MARK1) run $(CHAPTERS)
 
 test: setup ## run everything that is checked: nbdev_test, nbval, pytest
@@ -26,6 +26,9 @@ lab: setup ## open JupyterLab at the first model
 
 refresh: setup ## run the chapters and write fresh outputs back into nbs/, mark1/ and README.md
 	@$(MARK1) refresh $(CHAPTERS)
+
+bench: setup ## measure what running and testing cost against plain nbclient; ROUNDS=3
+	@.venv/bin/python benchmarks/runner.py --tests --rounds $(or $(ROUNDS),3)
 
 lock: ## write build/requirements.txt anew from pyproject.toml
 	.venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \

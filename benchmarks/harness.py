@@ -1,0 +1,73 @@
+"""One way to compare: every arm once a round, side by side in one run; medians, spread, ratios; a table and JSON.
+
+A shared machine is now quick, now slow. What it does besides hits all arms of a round alike, so ratios are taken within a
+round, and their median and range are what is reported. Seconds are given for orientation only.
+"""
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+from mark1.data import staged
+from rich.console import Console
+from rich.table import Table
+
+
+def measure(
+    arms:dict[str, Callable[[], None]], # name to what is timed
+    rounds:int, # times that each arm runs
+    clock:Callable[[], float]=time.perf_counter, # seconds
+) -> dict[str, list[float]]: # name to seconds, one a round
+    "Time every arm once a round, in another order each round."
+    times = {name: [] for name in arms}
+    for turn in range(rounds):
+        names = list(arms)
+        names = names[turn % len(names):] + names[:turn % len(names)]
+        for name in names:
+            start = clock()
+            arms[name]()
+            times[name].append(clock() - start)
+            print(f"round {turn + 1} of {rounds}: {name}, {times[name][-1]:.1f} s", flush=True)
+    return times
+
+
+def spread(
+    values:list[float],
+) -> dict[str, float]: # 'median', 'low', 'high'
+    "Median and range."
+    return {"median": round(statistics.median(values), 3), "low": round(min(values), 3), "high": round(max(values), 3)}
+
+
+def compare(
+    times:dict[str, list[float]], # of `measure`
+    reference:str, # the arm that the others are divided by
+    goals:dict[str, float]={}, # arm to the highest ratio aimed at
+) -> dict[str, dict]: # arm to its seconds, its ratio to the reference, its goal
+    "Seconds and ratios of every arm, the latter taken round by round."
+    result = {}
+    for name, seconds in times.items():
+        ratios = [mine/its for mine, its in zip(seconds, times[reference], strict=True)]
+        result[name] = {"seconds": spread(seconds), "ratio": spread(ratios), "rounds": len(seconds)}
+        if name in goals: result[name]["goal"] = goals[name]
+    return result
+
+
+def report(
+    title:str,
+    figures:dict[str, dict], # of `compare`
+    path:Path, # JSON file to write
+    **facts, # more to keep beside the figures
+):
+    "Print a table and write the figures, with what they were measured on, as JSON."
+    machine = {"date": str(date.today()), "cores": os.cpu_count(), "python": platform.python_version(), "system": platform.system()}
+    table = Table("", "seconds", "ratio", "lowest to highest", "goal", title=title, title_justify="left")
+    for name, figure in figures.items():
+        seconds, ratio = figure["seconds"], figure["ratio"]
+        table.add_row(name, f"{seconds['median']:.1f}", f"{ratio['median']:.2f}", f"{ratio['low']:.2f} to {ratio['high']:.2f}",
+                      f"{figure['goal']:g}" if "goal" in figure else "")
+    Console().print(table, *(f"{name}: {value}" for name, value in facts.items()), sep="\n")
+    with staged(path) as fresh: fresh.write_text(json.dumps({"machine": machine, "figures": figures, **facts}, indent=1) + "\n")

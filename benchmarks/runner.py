@@ -1,0 +1,74 @@
+"""What running and testing the chapters costs, against executing the same chapters one after another with plain nbclient.
+
+    python benchmarks/runner.py [--rounds N] [--tests]      some five minutes a round, `pytest tests` once with --tests
+
+Writes runner.json. The plain arm starts each kernel anew, gives it the same one thread, and leaves out the cells that the
+runner leaves out; its outputs must be those of `mark1 run`, whose kernels are forked: cells that differ are counted.
+"""
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+from harness import compare, measure, report
+from mark1.chapters import find_chapters, is_skipped, normal_outputs, repository, sanitize_patterns
+from mark1.kernels import kernel_environment
+from nbclient import NotebookClient
+
+ROOT = repository(Path(__file__).parent)
+PLAIN = ROOT/"_run"/"plain"
+BIN = Path(sys.executable).parent
+
+
+def one_after_another():
+    "Execute every chapter with plain nbclient and keep the executed notebooks in PLAIN."
+    PLAIN.mkdir(parents=True, exist_ok=True)
+    for path in find_chapters(ROOT/"nbs"):
+        notebook = nbformat.read(path, as_version=4)
+        for cell in notebook.cells:
+            if cell.cell_type == "code" and is_skipped(cell.source): cell.metadata["tags"] = ["skip-execution"]
+        NotebookClient(notebook, timeout=600, kernel_name="python3", coalesce_streams=True, store_widget_state=False,
+                       resources={"metadata": {"path": str(path.parent)}}).execute(env=kernel_environment())
+        nbformat.write(notebook, PLAIN/path.name)
+
+
+def command(*words):
+    "An arm that runs a command to its end and insists that it ends well."
+    def run():
+        result = subprocess.run([str(BIN/words[0]), *words[1:]], cwd=ROOT, env=kernel_environment(), capture_output=True, text=True)
+        if result.returncode: raise SystemExit(f"{' '.join(words)} failed:\n{result.stdout[-3000:]}\n{result.stderr[-3000:]}")
+    return run
+
+
+def differing():
+    "Cells whose outputs differ between the plain kernels and those of `mark1 run`: how many, of how many with outputs, which."
+    patterns, differ, of = sanitize_patterns(ROOT/"tests"/"sanitize.cfg"), [], 0
+    for path in find_chapters(ROOT/"nbs"):
+        plain, run = (nbformat.read(folder/path.name, as_version=4) for folder in (PLAIN, ROOT/"_run"))
+        for one, other in zip(plain.cells, run.cells, strict=True):
+            if one.cell_type != "code" or not one.outputs: continue
+            of += 1
+            if normal_outputs(one, patterns) != normal_outputs(other, patterns): differ.append(f"{path.stem}: {one.source.splitlines()[0]}")
+    return differ, of
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--tests", action="store_true", help="time `pytest tests` as well, once")
+    args = parser.parse_args()
+    os.environ["PATH"] = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    reference, both = "plain nbclient, one after another", "nbdev_test and nbval together"
+    times = measure({reference: one_after_another, "mark1 run": command("mark1", "run"), "nbdev_test": command("nbdev_test"),
+                     "pytest --nbval nbs": command("pytest", "-q", "--nbval", "nbs")}, args.rounds)
+    times[both] = [sum(pair) for pair in zip(times["nbdev_test"], times["pytest --nbval nbs"])]
+    figures = compare(times, reference, {"mark1 run": .45, both: 1.})
+    differ, of = differing()
+    facts = {"cells that differ from plain kernels": f"{len(differ)} of {of}" + "".join(f"; {cell}" for cell in differ)}
+    if args.tests: facts["pytest tests, once, in seconds"] = round(measure({"pytest tests": command("pytest", "-q", "tests")}, 1)["pytest tests"][0])
+    report("Running and testing the chapters", figures, Path(__file__).with_suffix(".json"), **facts)
+
+
+if __name__ == "__main__": main()
