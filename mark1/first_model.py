@@ -5,7 +5,9 @@
 # %% auto #0
 __all__ = ['error_interval', 'error_text', 'dumb_error', 'normalisation', 'train_head', 'held_out_once']
 
-# %% ../nbs/01_first_model.ipynb #ab06ee7f
+# %% ../nbs/01_first_model.ipynb #b4ad69ad
+import math
+import re
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -15,6 +17,7 @@ from fastai.vision.all import (CategoryBlock, DataBlock, DataLoaders, ImageBlock
                                Resize, error_rate, set_seed, vision_learner)
 from fastcore.basics import using_attr
 from .data import backbone
+from .exercises import exercise
 from scipy.stats import binomtest
 
 # %% ../nbs/01_first_model.ipynb #eb676884
@@ -94,3 +97,38 @@ def held_out_once(
         labels = [label_func(path.name) for path in rows]
         parts.append(pd.DataFrame({"path": rows, "fold": fold, "label": labels, "predicted": predicted}))
     return pd.concat(parts, ignore_index=True)
+
+# %% ../nbs/01_first_model.ipynb #3415ca57
+@exercise("error-1", hint="Try error_interval(0, 100), then more pictures, until its second number is below 0.01.", mistakes={
+    "One of a hundred is 1 %, but with none wrong of a hundred the interval still reaches past 3 %.": lambda: math.ceil(1/.01),
+    "That is the rule of three, 3/n. It leaves out 5 % at the upper end, the interval here 2.5 %.": lambda: 3/.01,
+    "That leaves out 5 % at the upper end; a 95 % interval leaves out 2.5 % at each.": lambda: math.ceil(math.log(.05)/math.log(.99)),
+    "One too few: with that many the upper end is still just above 1 %.": lambda: pictures_needed() - 1})
+def pictures_needed() -> int: # pictures
+    "A network that errs once in a hundred has a chance of 2.5 % to get that many right by luck."
+    return next(of for of in range(1, 10_000) if error_interval(0, of)[1] < .01)
+
+@exercise("error-2", hint="The width is the second number of error_interval less the first.", tolerance=.05, mistakes={
+    "The width shrinks more slowly than the count grows: with its square root.": lambda: 1/4,
+    "The right factor turned over: the width before, divided by the width after.": lambda: 1/width_ratio(),
+    "The share wrong is the same, but more pictures tell it more exactly.": lambda: 40/400/(10/100)})
+def width_ratio() -> float: # width of the interval with 400 pictures, divided by the width with 100
+    "The width goes with one over the square root of the count, so four times the pictures halve it, nearly."
+    widths = [high - low for low, high in (error_interval(10, 100), error_interval(40, 400))]
+    return widths[1]/widths[0]
+
+# %% ../nbs/01_first_model.ipynb #f517623b
+@exercise("breed-1", hint="The breed may have underscores of its own; the number after the last one has to go.", cases=[
+    "beagle_1.png", "Abyssinian_100.jpg", "great_pyrenees_173.jpg", "Egyptian_Mau_9.jpg", "american_pit_bull_terrier_12.jpg",
+    "pug_7.jpg", "japanese_chin_200.jpg", "english_cocker_spaniel_31.jpg"], mistakes={
+    "That stops at the first underscore: the great Pyrenees becomes `great`.": lambda name: name.split("_")[0],
+    "That leaves the number in; it belongs to the picture, not to the breed.": lambda name: name.split(".")[0],
+    "That leaves the last underscore in.": lambda name: re.match(r".*_", name)[0],
+    "That takes the number, and leaves the breed.": lambda name: name.split(".")[0].split("_")[-1],
+    "`rstrip` takes a set of letters, not an ending: `pug` loses its g.": lambda name: name.rstrip("_.0123456789jpng"),
+    "The capital is the course's sign for a cat; leave it.": lambda name: breed_of(name).lower()})
+def breed_of(
+    name:str, # file name in the style of Oxford-IIIT Pet
+) -> str: # with its underscores
+    "Cut at the last underscore only, whatever stands behind it: `(.*)_` takes as much as it can."
+    return re.match(r"(.*)_\d+\.", name)[1]
