@@ -153,5 +153,6 @@ d = { 'settings': { 'branch': 'main',
                                    'mark1.time_series.r_data': ('time_series.html#r_data', 'mark1/time_series.py'),
                                    'mark1.time_series.real_series': ('time_series.html#real_series', 'mark1/time_series.py'),
                                    'mark1.time_series.repeat_last_year': ('time_series.html#repeat_last_year', 'mark1/time_series.py'),
+                                   'mark1.time_series.season_length': ('time_series.html#season_length', 'mark1/time_series.py'),
                                    'mark1.time_series.test_over_valid': ('time_series.html#test_over_valid', 'mark1/time_series.py'),
                                    'mark1.time_series.two_splits': ('time_series.html#two_splits', 'mark1/time_series.py')}}}
