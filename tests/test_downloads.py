@@ -1,0 +1,581 @@
+"""Downloads: cut, damaged, malicious, without disk, home or peace; each fault ends in one sentence, and the next run mends it.
+
+`pytest -rP tests/test_downloads.py | grep FAULT` lists fault, exit code and sentence.
+"""
+import ast
+import gzip
+import hashlib
+import io
+import os
+import pty
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+import warnings
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
+from pathlib import Path
+from threading import Event, Thread
+from types import SimpleNamespace
+from unittest.mock import patch
+from urllib.request import urlopen
+
+import pytest
+from fastdownload.core import _locked
+from mark1 import data
+from mark1.data import cats_and_dogs, data_home, data_set, drawings, fetch
+from mark1.lesson import main
+from PIL import Image
+from test_commands import BIN, sentence
+
+NAME, PART, PETS_ROW = "oxford-iiit-pet.tgz", "oxford-iiit-pet.partial/oxford-iiit-pet.tgz", data_set("pets")
+FETCH = [sys.executable, "-c", "from mark1.data import fetch; print(fetch('pets'))"]
+CATS = [sys.executable, "-c", "from mark1.data import cats_and_dogs; cats_and_dogs()"]
+
+
+def jpeg():
+    memory = io.BytesIO()
+    Image.effect_noise((128, 128), 50).convert("RGB").save(memory, "jpeg", quality=95)
+    return memory.getvalue()
+
+
+def member(name, content=b"", size=None, kind=tarfile.REGTYPE, link=""):
+    info = tarfile.TarInfo(name)
+    info.size, info.type, info.linkname = len(content) if size is None else size, kind, link
+    return info, io.BytesIO(content)
+
+
+def packed(*members):
+    "A gzipped tar of what `member` makes."
+    memory = io.BytesIO()
+    with tarfile.open(fileobj=memory, mode="w:gz") as tar:
+        for info, content in members: tar.addfile(info, content)
+    return memory.getvalue()
+
+
+def archive_of(folder, **pictures):
+    "Write an archive of the given pictures, name to bytes, in the layout of the full data."
+    folder.mkdir(exist_ok=True)
+    members = [member(f"oxford-iiit-pet/images/{name}.jpg", content) for name, content in pictures.items()]
+    (folder/NAME).write_bytes(packed(member("oxford-iiit-pet/images", kind=tarfile.DIRTYPE), *members))
+    return folder
+
+
+PETS = packed(*(member(f"oxford-iiit-pet/images/{breed}_{number}.jpg", jpeg())
+                for breed in ("Abyssinian", "beagle") for number in range(12)))
+
+
+class Handler(BaseHTTPRequestHandler):
+    "Serves `server.content`, its rest where the request and `server.ranges` say so, and breaks off after `server.cut` bytes."
+    def do_GET(self):
+        server = self.server
+        if self.path.endswith(".sha256"): return self.answer(200, server.listed.encode()) if server.listed else self.answer(404)
+        server.asked.append(self.headers["Range"])
+        if server.code: return self.answer(server.code)
+        resumed = server.ranges and self.headers["Range"] and self.headers["If-Range"] == server.tag
+        start = int(self.headers["Range"][6:-1]) if resumed else 0
+        if resumed and start >= len(server.content): return self.answer(416)
+        self.answer(206 if resumed else 200, server.content[start:], None if server.cut is None else max(0, server.cut - start))
+
+    def answer(self, code, content=b"", most=None):
+        self.send_response(code)
+        if self.server.says_length: self.send_header("Content-Length", str(len(content)))
+        self.send_header("ETag", self.server.tag)
+        self.end_headers()
+        self.wfile.write(content[:most])
+        self.server.hold.wait(20) # set, unless a test wants the line to stay open
+
+    def log_message(self, *args): pass
+
+
+@pytest.fixture
+def server():
+    "A mirror on the loopback address whose behaviour a test sets."
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.content, server.tag, server.cut, server.code, server.ranges, server.asked = PETS, '"1"', None, None, True, []
+        server.says_length, server.listed, server.hold = True, hashlib.sha256(PETS).hexdigest(), Event()
+        server.hold.set()
+        server.address = f"http://127.0.0.1:{server.server_port}/"
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.hold.set()
+        server.shutdown()
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    "An empty cache for this process; its data folder comes back."
+    for name in ("MARK1_MIRROR", "MARK1_DATA"): monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("FASTAI_HOME", str(tmp_path/"cache"))
+    return tmp_path/"cache"/"data"
+
+
+@pytest.fixture
+def full(cache, server, monkeypatch):
+    "The full data asked for, from `server`, without pauses between attempts."
+    monkeypatch.setenv("MARK1_DATA", "full")
+    monkeypatch.setenv("MARK1_MIRROR", server.address)
+    monkeypatch.setattr("mark1.data.time.sleep", lambda seconds: None)
+    return cache
+
+
+@pytest.fixture
+def chapter(toy_repository):
+    return toy_repository(_00_cats=["from mark1.data import cats_and_dogs", "path = cats_and_dogs()\nprint(len(list(path.iterdir())))"])
+
+
+@pytest.fixture
+def run_here(chapter, monkeypatch, capsys):
+    "What `mark1 run` says on a chapter that wants cats and dogs; in this process, as the faults come before any kernel."
+    def run():
+        monkeypatch.chdir(chapter)
+        monkeypatch.setenv("PATH", os.environ["PATH"])
+        capsys.readouterr()
+        code = main(["run"])
+        shown = capsys.readouterr()
+        return SimpleNamespace(returncode=code, stdout=shown.out, stderr=shown.err)
+    return run
+
+
+def told(fault, result, tmp_path, code=2):
+    "The one sentence that a fault leaves; printed for the table of faults, with this test's addresses made general."
+    text = sentence(result, code)
+    general = re.sub(r"127\.0\.0\.1:\d+", "mirror", text.replace(str(tmp_path), "…"))
+    print(f"FAULT | {fault} | exit {code} | {general}")
+    return text
+
+
+def files(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()) if folder.exists() else []
+
+
+def mends(cache):
+    "Check that the next fetch gets all of the data, and that nothing else is left in the cache."
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        folder = cats_and_dogs()
+    assert len(list(folder.iterdir())) == 24
+    assert [path.name for path in cache.iterdir()] == [folder.parent.parent.name] and folder.parent.parent.name.startswith("mirror-")
+
+
+# Downloads that break off
+
+@pytest.mark.parametrize("ranges", [True, False], ids=["resumed", "restarted"])
+@pytest.mark.parametrize("tenth", range(10))
+def test_a_download_cut_at_every_tenth(full, server, run_here, tmp_path, tenth, ranges):
+    server.cut, server.ranges = tenth*len(PETS)//10, ranges
+    text = told(f"download cut at 0.{tenth} ({'resumable' if ranges else 'not resumable'})", run_here(), tmp_path)
+    assert "broke off 3 times" in text and "run again" in text and len(server.asked) == 3
+    assert files(full) == [PART, f"{PART}.tag"] and (full/PART).stat().st_size == server.cut
+    server.cut = None
+    mends(full)
+    assert server.asked[3:] == [f"bytes={tenth*len(PETS)//10 - 1}-" if tenth else None]
+
+
+def test_a_break_within_a_run_is_taken_up_again(full, server):
+    server.cut = len(PETS)//2
+    with patch("mark1.data.time.sleep", lambda attempt: setattr(server, "cut", None) if attempt else None): mends(full) # all is well again
+    assert server.asked == [None, f"bytes={len(PETS)//2 - 1}-"]
+
+
+def test_a_line_that_goes_silent(full, server, run_here, tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "urlopen", lambda request, timeout: urlopen(request, timeout=.2))
+    server.cut = len(PETS)//2
+    server.hold.clear()
+    assert "timed out" in told("connection goes silent", run_here(), tmp_path)
+    server.hold.set()
+    server.cut = None
+    mends(full)
+
+
+def cut_short(full, server):
+    "Leave half a download in the cache; its file comes back."
+    server.cut = len(PETS)//2
+    with pytest.raises(ConnectionError): fetch("pets")
+    server.cut = None
+    return full/PART
+
+
+def test_an_archive_that_changed_meanwhile_is_fetched_whole(full, server):
+    cut_short(full, server)
+    server.tag, server.asked = '"2"', []
+    mends(full)
+    assert server.asked == [f"bytes={len(PETS)//2 - 1}-"] # asked for the rest, got the whole
+
+
+@pytest.mark.parametrize("harm", [
+    lambda part: part.write_bytes(bytes(part.stat().st_size)), # as a crash may leave it
+    lambda part: part.write_bytes(PETS + b"more than there is")], ids=["zeros", "too long"])
+def test_a_part_that_was_harmed_is_thrown_away(full, server, run_here, tmp_path, harm):
+    harm(cut_short(full, server))
+    text = told("kept part of a download is damaged", run_here(), tmp_path)
+    assert "cannot be used" in text and "run again" in text and files(full) == []
+    mends(full)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\n\0", b'"another"'])
+def test_a_part_whose_tag_was_harmed_is_fetched_whole(full, server, content):
+    (cut_short(full, server).with_name(f"{NAME}.tag")).write_bytes(content)
+    mends(full)
+
+
+def test_a_run_that_was_killed_is_taken_up_again(full, server):
+    "Killed in the middle of a download, with the rest of an earlier unpacking beside it."
+    server.cut = len(PETS)//2
+    server.hold.clear()
+    process = subprocess.Popen(FETCH, stderr=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + 15
+        while not (full/PART).exists() or (full/PART).stat().st_size < 2**17:
+            assert time.monotonic() < deadline and process.poll() is None
+            time.sleep(.02)
+    finally:
+        process.kill()
+        process.communicate()
+    (full/PART).with_name("unpacked").mkdir()
+    server.hold.set()
+    server.cut, server.asked = None, []
+    mends(full)
+    assert re.fullmatch(r"bytes=\d{6,}-", server.asked[0]) and len(server.asked) == 1
+
+
+def test_a_run_that_was_interrupted(full, server, run_here, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(data, "look_through", lambda archive: (_ for _ in ()).throw(KeyboardInterrupt))
+        result = run_here()
+    assert sentence(result, 130) == "mark1: stopped" and files(full) == [PART, f"{PART}.tag"]
+    mends(full)
+    assert server.asked[1:] == [f"bytes={len(PETS) - 1}-"] # the archive was there: one byte was asked for
+
+
+# Servers
+
+def test_no_network(full, run_here, tmp_path, monkeypatch):
+    monkeypatch.delenv("MARK1_MIRROR")
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setattr("urllib.request._opener", None) # which remembers the proxies of the first request
+    for name in ("https_proxy", "HTTPS_PROXY"): monkeypatch.setenv(name, "http://127.0.0.1:9") # where nobody listens
+    text = told("no network", run_here(), tmp_path)
+    assert text.startswith("mark1: no answer from https://s3") and "unset MARK1_DATA to use the packaged drawings" in text
+    assert "Connection refused" in text and files(full) == [] # refused by the proxy: nothing has left this machine
+
+
+@pytest.mark.parametrize("code", [404, 500])
+def test_a_mirror_that_answers_an_error(full, server, run_here, tmp_path, code):
+    server.code = code
+    assert re.search(rf"{NAME} answered {code}; check MARK1_MIRROR", told(f"mirror answers {code}", run_here(), tmp_path))
+    assert files(full) == []
+    server.code = None
+    mends(full)
+
+
+def test_a_mirror_that_is_not_there(full, run_here, tmp_path, monkeypatch):
+    monkeypatch.setenv("MARK1_MIRROR", "http://127.0.0.1:9/")
+    assert "check MARK1_MIRROR" in told("mirror cannot be reached", run_here(), tmp_path) and files(full) == []
+
+
+@pytest.mark.parametrize("mirror", ["classroom", "ftp://classroom/", "http://", "http://Schüler:8000/"])
+def test_a_mirror_that_is_no_address(full, run_here, tmp_path, monkeypatch, mirror):
+    monkeypatch.setenv("MARK1_MIRROR", mirror)
+    assert f"MARK1_MIRROR is '{mirror}'" in told("mirror is no address", run_here(), tmp_path)
+
+
+def test_a_mirrored_archive_is_kept_apart_from_the_original(full, server):
+    with pytest.warns(UserWarning, match="taken on trust"):
+        server.listed = ""
+        fetch("pets")
+    mends(full)
+    server.code, server.asked = 500, [] # the second time, nothing is asked of the network
+    mends(full)
+    assert server.asked == []
+
+
+# Archives that are not what they should be
+
+def cut(content): return content[:-200]
+
+
+def with_a_bit_turned(content): return content[:500] + bytes([content[500] ^ 1]) + content[501:]
+
+
+@pytest.mark.parametrize("damage", [cut, with_a_bit_turned, lambda content: b"", lambda content: b"<html>Log in first</html>"],
+                         ids=["cut", "bit", "empty", "html"])
+def test_a_damaged_archive(full, server, run_here, tmp_path, damage):
+    server.content, server.listed = damage(PETS), ""
+    with pytest.warns(UserWarning, match="taken on trust"): result = run_here()
+    assert "cannot be used" in told("archive is damaged", result, tmp_path) and files(full) == []
+    server.content = PETS
+    mends(full)
+
+
+def test_a_cut_that_the_server_does_not_give_away(full, server, run_here, tmp_path):
+    "Without a length, an answer that ends early looks like a whole one; gzip's own end is missing all the same."
+    server.says_length, server.listed, server.cut = False, "", len(PETS)//2
+    with pytest.warns(UserWarning, match="taken on trust"): result = run_here()
+    assert "cannot be used: Compressed file ended before" in told("download cut, length not announced", result, tmp_path)
+    assert files(full) == []
+    server.cut = None
+    mends(full)
+
+
+@pytest.mark.parametrize("listed", ["0"*64 + f"  {NAME}\n", "<html>", "\n"])
+def test_a_wrong_checksum(full, server, run_here, tmp_path, listed):
+    right, server.listed = server.listed, listed
+    assert "does not match its .sha256" in told("wrong checksum", run_here(), tmp_path) and files(full) == []
+    server.listed = right
+    mends(full)
+
+
+@pytest.mark.parametrize("change", [lambda content: b"x" + content[1:], lambda content: content + b"x"], ids=["MD5", "size"])
+def test_an_original_that_is_not_the_one_listed(full, server, run_here, tmp_path, monkeypatch, change):
+    monkeypatch.delenv("MARK1_MIRROR")
+    def list_as_original(content):
+        md5 = "md5-1MiB:" + hashlib.md5(content[:2**20]).hexdigest()
+        row = replace(PETS_ROW, source=server.address + NAME, bytes=len(content), checksum=md5, pictures=24)
+        monkeypatch.setattr(data, "data_set", lambda name: row)
+    list_as_original(change(PETS))
+    assert "its size or its MD5 is not the one listed" in told("original has another size or MD5", run_here(), tmp_path)
+    assert files(full) == []
+    list_as_original(PETS)
+    assert cats_and_dogs() == full/"oxford-iiit-pet"/"images" and [path.name for path in full.iterdir()] == ["oxford-iiit-pet"]
+
+
+def test_the_manifest_lists_what_fastai_lists():
+    "Read without importing fastai, and torch with it."
+    listed = ast.literal_eval((Path(find_spec("fastai").origin).parent/"data"/"download_checks.py").read_text())
+    assert (PETS_ROW.bytes, PETS_ROW.checksum.removeprefix("md5-1MiB:")) == listed[PETS_ROW.source]
+
+
+EVIL = {
+    "name with ../": [member("oxford-iiit-pet/../../evil.jpg", b"evil")],
+    "absolute name": [member("/tmp/evil.jpg", b"evil")],
+    "drive name": [member("C:\\evil.jpg", b"evil")],
+    "backslashes": [member("oxford-iiit-pet\\..\\..\\evil.jpg", b"evil")],
+    "symbolic link": [member("oxford-iiit-pet/evil", kind=tarfile.SYMTYPE, link="../.."), member("oxford-iiit-pet/evil/evil.jpg", b"evil")],
+    "hard link": [member("oxford-iiit-pet/evil", kind=tarfile.LNKTYPE, link="../../evil.jpg")],
+    "device": [member("oxford-iiit-pet/evil", kind=tarfile.CHRTYPE)],
+    "named pipe": [member("oxford-iiit-pet/evil", kind=tarfile.FIFOTYPE)],
+    "file that is a folder too": [member("oxford-iiit-pet/evil/evil.jpg", b"evil"), member("oxford-iiit-pet/evil", b"evil")],
+    "folder that is a file too": [member("oxford-iiit-pet/images/beagle_1.jpg/evil.jpg", b"evil")],
+    "name that is too long": [member("oxford-iiit-pet/" + "evil"*100, b"evil")],
+}
+
+
+@pytest.mark.parametrize("members", EVIL.values(), ids=EVIL)
+def test_a_malicious_member(full, server, run_here, tmp_path, members, request):
+    server.content = packed(member("oxford-iiit-pet/images/beagle_1.jpg", jpeg()), *members)
+    server.listed = hashlib.sha256(server.content).hexdigest()
+    before = files(tmp_path)
+    text = told(f"archive: {request.node.callspec.id}", run_here(), tmp_path)
+    named = re.search(r"its member '(.*)' (leads out of its folder|is a link or a device|cannot be written)", text)
+    assert named and named[1].replace("\\\\", "\\") in {info.name for info, _ in members}
+    assert set(files(tmp_path)) - set(before) == {f"cache/archive/{NAME}.lock"}
+    server.content, server.listed = PETS, ""
+    mends(full)
+
+
+def header_of(info, length):
+    "A tar header of one member, `length` zeros behind it."
+    return gzip.compress(info.tobuf(tarfile.GNU_FORMAT) + bytes(length), 1)
+
+
+def bombs():
+    "Small archives that swell: one member of 10 TB, one of 64 MB, zeros behind the end, a name of a gigabyte."
+    yield "announces more than it holds", header_of(member("oxford-iiit-pet/images/x.jpg", size=10**13)[0], 2**20)
+    yield "one file of zeros", header_of(member("oxford-iiit-pet/images/x.jpg", size=2**26)[0], 2**26)
+    yield "zeros behind its end", gzip.compress(bytes(2**26), 1)
+    yield "a name without end", header_of(member("././@LongLink", size=2**30, kind=tarfile.GNUTYPE_LONGNAME)[0], 2**20)
+    negative = member("oxford-iiit-pet/images/x.jpg", size=-1024)[0]
+    yield "a negative size", header_of(negative, 2**12)
+
+
+@pytest.mark.parametrize("content", [pytest.param(content, id=name) for name, content in bombs()])
+def test_an_archive_that_swells(full, server, run_here, tmp_path, content, request):
+    server.content, server.listed = content, hashlib.sha256(content).hexdigest()
+    start = time.monotonic()
+    text = told(f"archive swells: {request.node.callspec.id}", run_here(), tmp_path)
+    assert re.search("more than \\d+ MB", text) and files(full) == [] and time.monotonic() - start < 5
+    server.content, server.listed = PETS, ""
+    mends(full)
+
+
+@pytest.mark.parametrize("content", [packed(member("oxford-iiit-pet/images", kind=tarfile.DIRTYPE)),
+                                     packed(member("cats/beagle_1.jpg", jpeg()))], ids=["empty", "other layout"])
+def test_an_archive_without_pictures(full, server, run_here, tmp_path, content):
+    server.content, server.listed = content, hashlib.sha256(content).hexdigest()
+    assert "no pictures in oxford-iiit-pet/images" in told("archive without pictures", run_here(), tmp_path) and files(full) == []
+
+
+@pytest.mark.parametrize("content, reason", [(b"not a picture", "cannot identify"), (jpeg()[:-400], "truncated")])
+def test_a_broken_picture_among_the_photographs(full, server, run_here, tmp_path, content, reason):
+    archive_of(tmp_path/"served", Abyssinian_1=jpeg(), beagle_1=content)
+    server.content, server.listed = (tmp_path/"served"/NAME).read_bytes(), ""
+    with pytest.warns(UserWarning): text = told("broken picture", run_here(), tmp_path)
+    assert "1 of 2 pictures cannot be read; delete or replace" in text and "beagle_1.jpg" in text and reason in text
+
+
+# What fastai left there
+
+def fill(folder, count):
+    folder.mkdir(parents=True)
+    for number in range(count): (folder/f"beagle_{number}.jpg").touch()
+
+
+def test_a_folder_that_fastai_left_half_filled(full, server, run_here, tmp_path):
+    fill(full/"oxford-iiit-pet"/"images", 40)
+    text = told("untar_data was interrupted", run_here(), tmp_path)
+    assert f"{full/'oxford-iiit-pet'} holds 40 of 7,390 pictures" in text and "delete that folder or move it away" in text
+    assert len(files(full)) == 40 and server.asked == [] # nothing of it is touched
+    shutil.rmtree(full/"oxford-iiit-pet")
+    mends(full)
+
+
+def test_a_folder_that_fastai_filled_is_used(full, server, monkeypatch):
+    monkeypatch.setattr(data, "data_set", lambda name: replace(PETS_ROW, pictures=100))
+    fill(full/"oxford-iiit-pet"/"images", 99) # one deleted, because it could not be read
+    assert fetch("pets") == full/"oxford-iiit-pet" and server.asked == []
+
+
+# Disks and homes
+
+def inside(script, *words, cwd):
+    "Run a shell script in a mount namespace of its own, where it may mount."
+    alone = ["unshare", "--mount", "--map-root-user", "sh", "-c"]
+    if shutil.which("unshare") is None or subprocess.run([*alone, "mount -t tmpfs tmpfs /mnt"], capture_output=True).returncode:
+        pytest.skip("this machine cannot mount a small disk for the test (unshare --mount --map-root-user)")
+    environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    return subprocess.run([*alone, script, "sh", *words], cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
+
+
+ON_A_FULL_DISK = """
+mount -t tmpfs -o size=$1 tmpfs "$FASTAI_HOME" || exit 99
+python run.py; code=$?
+ls -R "$FASTAI_HOME"
+mount -o remount,size=64m "$FASTAI_HOME"
+python -c "from mark1.data import fetch; fetch('pets')" && ls -d "$FASTAI_HOME"/data/* || exit 98
+exit $code
+"""
+
+
+@pytest.mark.parametrize("size, free, where", [("256k", None, "before the download"), ("256k", 2**40, "while downloading"),
+                                               ("600k", 2**40, "while unpacking")])
+def test_a_full_disk(full, chapter, tmp_path, size, free, where):
+    "The disk says that it is too small, or promises a terabyte until it is full."
+    lie = f"import shutil, types; shutil.disk_usage = lambda folder: types.SimpleNamespace(free={free})\n" if free else ""
+    (chapter/"run.py").write_text(lie + "import sys\nfrom mark1.lesson import main\nsys.exit(main(['run']))")
+    full.parent.mkdir()
+    result = inside(ON_A_FULL_DISK, size, cwd=chapter)
+    text = told(f"disk full {where}", result, tmp_path)
+    assert ("No space left on device" if free else "MB are needed") in text and "free some space, or set FASTAI_HOME" in text
+    assert ".jpg" not in result.stdout # nothing that could pass for the data
+    assert re.fullmatch(r".*/mirror-\w{8}", result.stdout.splitlines()[-1]) # with more room, the next run got them
+
+
+READ_ONLY = """
+mount --bind "$FASTAI_HOME" "$FASTAI_HOME" && mount -o remount,ro,bind "$FASTAI_HOME" || exit 99
+"$@"
+"""
+
+
+def test_a_cache_that_may_only_be_read(full, chapter, tmp_path):
+    full.mkdir(parents=True)
+    text = told("read-only cache", inside(READ_ONLY, "mark1", "run", cwd=chapter), tmp_path)
+    assert f"cannot write to {full} (Read-only file system)" in text and "set FASTAI_HOME to a folder that you can write to" in text
+    assert files(full.parent) == []
+    mends(full) # where it may be written again
+    assert inside(READ_ONLY, *FETCH, cwd=chapter).returncode == 0 # a cache that holds the data need not be written to
+
+
+def test_drawings_in_a_cache_that_may_only_be_read(cache, tmp_path):
+    cache.mkdir(parents=True)
+    draw = [sys.executable, "-c", "from mark1.data import drawings; drawings(2, 16)"]
+    result = inside(READ_ONLY, *draw, cwd=tmp_path)
+    assert result.returncode == 1 and f"OSError: cannot write to {cache} (Read-only file system)" in result.stderr
+
+
+def test_no_home(full, run_here, tmp_path, monkeypatch):
+    "A user whom the machine does not know has no home when HOME is not set."
+    for name in ("HOME", "FASTAI_HOME"): monkeypatch.delenv(name)
+    with monkeypatch.context() as patched:
+        patched.setattr("pwd.getpwuid", lambda uid: {}[uid])
+        assert "there is no home folder to keep data in; set FASTAI_HOME to a folder" in told("no HOME", run_here(), tmp_path)
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: SimpleNamespace(pw_dir=str(tmp_path/"cache"))) # one whom it knows
+    assert data_home() == tmp_path/"cache"/".fastai"/"data"
+    mends(data_home())
+
+
+@pytest.mark.parametrize("home", ["/proc/nobody", "/dev/null"])
+def test_a_home_that_cannot_be_written_to(full, run_here, tmp_path, monkeypatch, home):
+    monkeypatch.delenv("FASTAI_HOME")
+    monkeypatch.setenv("HOME", home)
+    text = told("HOME cannot be written to", run_here(), tmp_path)
+    assert f"cannot write to {home}/.fastai/data" in text and "set FASTAI_HOME to a folder that you can write to" in text
+    with pytest.raises(OSError, match="set FASTAI_HOME to a folder that you can write to"): drawings(2, 16)
+    monkeypatch.setenv("FASTAI_HOME", str(tmp_path/"cache"))
+    mends(full)
+
+
+def test_a_path_with_spaces_and_letters_of_many_kinds(full, tmp_path):
+    home = tmp_path/"Käthes Daten 数据 'é' $HOME"
+    environment = {**os.environ, "FASTAI_HOME": str(home), "LC_ALL": "C"}
+    result = subprocess.run(CATS, env=environment, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+    print("FAULT | path with spaces and non-ASCII letters | exit 0 | (none: it works)")
+    assert len(files(home/"data")) == 25 # 24 pictures and the note that they were checked
+
+
+# Two at once, progress, cost
+
+def test_two_runs_at_once(full, server):
+    server.hold.clear()
+    runs = [subprocess.Popen(FETCH, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    time.sleep(2)
+    server.hold.set()
+    (one, first), (other, second) = (run.communicate(timeout=60) for run in runs)
+    assert [run.returncode for run in runs] == [0, 0], first + second
+    assert one == other and len(server.asked) == 1 # fetched once
+    assert f"another process is fetching {NAME}; waiting until it is done" in first + second
+    print("FAULT | two runs at once on one cache | exit 0 | (none: the second waits, and finds the data)")
+    mends(full)
+    assert len(server.asked) == 1
+
+
+def test_fastais_own_lock_is_respected(full, server):
+    with _locked(full.parent/"archive"/f"{NAME}.lock"): # what untar_data holds
+        run = subprocess.Popen(FETCH, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert "another process is fetching" in run.stderr.readline() and server.asked == []
+    assert run.communicate(timeout=60) and run.returncode == 0
+    mends(full)
+
+
+def test_progress_is_shown_as_lines(full, server, run_here, capsys):
+    server.cut = len(PETS)//2
+    lines = [line for line in run_here().stderr.splitlines() if line.startswith(f"{NAME}: ")]
+    assert 1 <= len(lines) <= 10 and lines == sorted(lines) and re.fullmatch(rf"{NAME}: 0\.\d of 0\.\d MB", lines[0])
+    server.cut = None
+    fetch("pets", progress=False)
+    assert NAME not in capsys.readouterr().err
+
+
+def test_progress_is_shown_as_a_bar_on_a_terminal(full):
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(FETCH, stdout=subprocess.DEVNULL, stderr=theirs, env={**os.environ, "TERM": "xterm", "COLUMNS": "100"})
+    os.close(theirs)
+    shown = b""
+    while True:
+        try: block = os.read(ours, 2**16)
+        except OSError: break # Linux's way to say that the other end has closed
+        if not block: break
+        shown += block
+    os.close(ours)
+    assert process.wait(timeout=60) == 0 and "━" in shown.decode() and b"100%" in shown, shown
+
+
+def test_a_fetch_needs_no_torch(full):
+    code = "import sys; from mark1.data import fetch; fetch('pets'); sys.exit(bool({'torch', 'fastai'} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+    assert not (full.parent/"config.ini").exists() # nor does it write into fastai's settings
