@@ -155,13 +155,14 @@ def normal_outputs(
     patterns:list[tuple[str, str]]=(), # regular expressions, replacements
 ) -> list: # its outputs without what changes by itself
     "Outputs of a cell in a form that can be compared."
-    def normal(value):
+    def normal(kind, value):
         if not isinstance(value, (str, list)): return value # a widget's state, JSON
         if isinstance(value, list): value = "".join(value)
+        if kind in ("image/png", "image/jpeg"): return value.rstrip() # no text, and patterns are slow on its endless lines
         for pattern, replacement in patterns: value = re.sub(pattern, replacement, value)
         return value.rstrip()
     keys = lambda out: {"text": out["text"]} if "text" in out else out.get("data", {})
-    return [(out.output_type, {kind: normal(value) for kind, value in keys(out).items()}) for out in cell.outputs]
+    return [(out.output_type, {kind: normal(kind, value) for kind, value in keys(out).items()}) for out in cell.outputs]
 
 def refresh_outputs(
     stored:NotebookNode, # changed in place
