@@ -47,7 +47,7 @@ def notebook_client(
     "The client with which runner and tests execute a chapter."
     cell_limit = cell_limit or default_limit()
     deadline = time.monotonic() + 3*cell_limit
-    remaining = lambda cell: max(1, min(cell_limit, deadline - time.monotonic()))
+    remaining = lambda cell: max(.01, min(cell_limit, deadline - time.monotonic())) # nbclient takes 0 for no limit
     quiet = logging.getLogger("mark1.nbclient") # what it has to say reaches the caller as an exception
     quiet.propagate = False
     quiet.addHandler(logging.NullHandler())

@@ -70,7 +70,7 @@ def mark1(tmp_path):
     "Call the console command in a folder, with environment variables set; a cache of its own keeps the user's untouched."
     def call(*words, cwd=ROOT, timeout=600, **variables):
         environment = {**os.environ, "FASTAI_HOME": str(tmp_path/"cache"), **variables}
-        for name in ("MARK1_DATA", "MARK1_MIRROR"):
+        for name in ("MARK1_DATA", "MARK1_MIRROR", "MARK1_KERNELS"):
             if name not in variables: environment.pop(name, None)
         command = [Path(sys.executable).parent/"mark1", *words]
         return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=timeout)

@@ -1,5 +1,6 @@
 "What `mark1` and the two test runners say when a chapter is sound, stale, wrong or stuck."
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -43,6 +44,47 @@ def test_run_shows_chapters_numbers_and_data(mark1, toy_repository):
     assert labelled(nbformat.read(home/"_run"/"00_sums.ipynb", 4)) == {"num-sum": "45"}
 
 
+def test_only_what_has_changed_is_run(mark1, toy_repository):
+    home = toy_repository(_00_low=["#| default_exp low", "#| export\nx = 1"], _01_high=["from mark1.low import x"], _02_alone=["print(1)"])
+    nbformat.write(nbformat.read(home/"nbs"/"02_alone.ipynb", 4), home/"nbs"/"index.ipynb")
+    assert mark1("refresh", cwd=home, PYTHONPATH=str(home)).returncode == 0
+    run = lambda: mark1("run", "--changed", cwd=home, PYTHONPATH=str(home)).stdout
+    assert "nothing has changed since the outputs were stored" in run()
+    module = home/"mark1"/"low.py"
+    module.write_text(module.read_text() + "\ny = 2\n")
+    shown = run()
+    assert "00_low" in shown and "01_high" in shown and "02_alone" not in shown
+
+
+def test_the_slowest_cells_are_shown(mark1, toy_repository):
+    home = toy_repository(_00_naps=["import time; time.sleep(.3)", "time.sleep(1)"], _01_quick=["1 + 1"])
+    shown = mark1("run", "--timing", cwd=home).stdout
+    rows = re.findall(r"│ +([\d.]+) +│ (\w+) +│ (\d+) ", shown[shown.index("The slowest cells"):])
+    assert [row[1:] for row in rows] == [("00_naps", "2"), ("00_naps", "1"), ("01_quick", "1")], shown
+
+
+def test_forked_and_plain_kernels_show_the_same(mark1, toy_repository):
+    "Two chapters that import torch, so that the runner forks; one of them trains."
+    training = """torch.manual_seed(0)
+model = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(8*30*30, 2))
+optimiser = torch.optim.SGD(model.parameters(), .1)
+for _ in range(5):
+    loss = torch.nn.functional.cross_entropy(model(torch.randn(16, 3, 32, 32)), torch.randint(2, (16,)))
+    optimiser.zero_grad(); loss.backward(); optimiser.step()
+print(loss.item().hex())"""
+    first = "import sys\nprint('torch' in sys.modules)"
+    home = toy_repository(_00_trains=[first, "import torch", training], _01_plots=["import torch", "import matplotlib.pyplot as plt",
+                          "plt.plot(torch.arange(3)); plt.show()", "import os; print(os.environ['OMP_NUM_THREADS'], torch.get_num_threads())"])
+    def outputs(kernels):
+        assert mark1("run", cwd=home, MARK1_KERNELS=kernels).returncode == 0
+        chapters = [nbformat.read(home/"_run"/name, 4) for name in ("00_trains.ipynb", "01_plots.ipynb")]
+        first, *rest = [cell.outputs for chapter in chapters for cell in chapter.cells if cell.cell_type == "code"]
+        return first[0]["text"], [[(out.get("text"), out.get("data")) for out in outs] for outs in rest]
+    (in_plain, plain), (in_forked, forked) = outputs("plain"), outputs("forked")
+    assert plain == forked and sum(map(bool, plain)) == 3
+    assert (in_plain, in_forked) == ("False\n", "True\n" if sys.platform == "linux" else "False\n") # it was a fork
+
+
 def test_a_chapter_that_raises(mark1, toy_repository):
     home = toy_repository(_00_bad=["1", "raise ValueError('no such thing; take another')"], _01_good=["2"])
     result = mark1("run", cwd=home)
@@ -61,6 +103,7 @@ def test_a_chapter_that_hangs_or_dies_is_not_waited_for(mark1, toy_repository, c
 
 @pytest.mark.parametrize("words, variables, text", [
     (["run"], {"MARK1_DATA": "ful"}, "MARK1_DATA is 'ful'; set it to 'packaged'"),
+    (["run"], {"MARK1_KERNELS": "quick"}, "MARK1_KERNELS is 'quick'; set it to 'forked'"),
     (["run", "99"], {}, "there is no chapter '99'"),
     (["run", "01_frist_model"], {}, "did you mean '01_first_model'?")])
 def test_bad_input_gets_one_sentence(mark1, words, variables, text):
