@@ -12,6 +12,8 @@ from copy import deepcopy
 import numpy as np
 import pandas as pd
 import torch
+import torch.nn.functional as F
+from .exercises import exercise
 from torch import Tensor
 from torch.nn import Module
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
@@ -124,3 +126,95 @@ def against_dumb(
     recall = right.groupby(targets).mean().T # (2, classes)
     summary = pd.DataFrame({"accuracy": right.mean(), "balanced accuracy": recall.mean(axis=1)})
     return summary.join(recall.add_prefix("recall "))
+
+# %% ../nbs/03_metrics.ipynb #6bdb9244
+def some_logits():
+    "Pairs of logits and targets: a near miss, no idea, sure and right, and twenty at random."
+    yield torch.tensor([[2, 1.9, .5]]), torch.tensor([1])
+    yield torch.zeros(4, 10), torch.tensor([3, 1, 4, 1])
+    yield torch.tensor([[9., -9], [-9, 9]]), torch.tensor([0, 1])
+    generator = np.random.default_rng(0)
+    for _ in range(20):
+        n, classes = generator.integers(1, 7), generator.integers(2, 6)
+        yield torch.tensor(generator.normal(0, 2, (n, classes))), torch.tensor(generator.integers(0, classes, n))
+
+def of_right(numbers, targets): return numbers[range(len(targets)), targets]
+
+@exercise("nats-1", hint="logits.softmax(1) gives probabilities, and p[range(len(targets)), targets] those of the right classes.",
+          cases=list(some_logits()), tolerance=1e-5, mistakes={
+    "Logits are no probabilities yet: softmax first.": lambda z, y: -of_right(z, y).mean(),
+    "The logarithm is missing; this is the probability of the wrong classes.": lambda z, y: 1 - of_right(z.softmax(1), y).mean(),
+    "A sum grows with the number of items; take the mean.": lambda z, y: F.cross_entropy(z, y, reduction="sum"),
+    "That is in bits; nats take the natural logarithm.": lambda z, y: -of_right(z.softmax(1), y).log2().mean(),
+    "Probabilities of one item add up to 1: softmax(1).": lambda z, y: -of_right(z.softmax(0), y).log().mean(),
+    "That is softmax twice; `F.cross_entropy` takes logits.": lambda z, y: F.cross_entropy(z.softmax(1), y),
+    "First the logarithm of each probability, then the mean.": lambda z, y: -of_right(z.softmax(1), y).mean().log(),
+    "Logarithms of probabilities are negative; the minus is missing.": lambda z, y: -F.cross_entropy(z, y)})
+def nats_by_torch(
+    logits:Tensor, # (n, classes)
+    targets:Tensor, # (n,)
+) -> Tensor: # nats an item
+    "By hand it is `-logits.softmax(1)[range(len(targets)), targets].log().mean()`; PyTorch's is safe for huge logits too."
+    return F.cross_entropy(logits, targets)
+
+# %% ../nbs/03_metrics.ipynb #8f462875
+def share_at(
+    share:float, # of nudges that move the error, 0 to 1
+    factor:float, # by which items × step changes
+) -> float: # the share then
+    "What becomes of the share of nudges that move the error, if each boundary is met or not by chance."
+    return 1 - (1 - share)**factor
+
+@exercise("nudge-1", hint="By which factor does items × step change? The figure with the three curves shows what follows.",
+          tolerance=.02, mistakes={
+    "A shorter nudge meets fewer boundaries; the share stays only while items × step stays.": lambda: share_at(.5, 1),
+    "Twice as many digits put up twice as many boundaries.": lambda: share_at(.5, 1/20),
+    "A tenth of the half that moved before, not of all nudges.": lambda: 1/10,
+    "That is how often the error stays where it is.": lambda: 1 - share_at(.5, 2/20),
+    "Seldom is not never: with so many digits some boundary is near.": lambda: 0})
+def after_a_twentieth() -> float: # share of nudges that move the error
+    "Items × step is a tenth, as from 3 to 0.3 above. A bit more than 0.05, since a nudge over several boundaries counts once."
+    return share_at(.5, 2/20)
+
+# %% ../nbs/03_metrics.ipynb #67ed77eb
+def always_benign() -> pd.Series: # accuracy, balanced accuracy, recalls
+    "What always saying benign gets where one tumour in fifty is malignant."
+    return against_dumb(["malignant"] + 49*["benign"], 50*["benign"]).loc["model"]
+
+@exercise("rare-1", hint="How many of the fifty are wrong? And what is the recall of each class?", tolerance=.001, mistakes={
+    "The first is the accuracy; the error rate is the rest.": lambda: always_benign()[["accuracy", "balanced accuracy"]],
+    "The second is the accuracy again; balanced, both classes count the same.": lambda: [1/50, always_benign()["accuracy"]],
+    "The second is the recall of the malignant alone; take the mean of both.": lambda: [1/50, always_benign()["recall malignant"]],
+    "The first is about the malignant alone; the error rate is about all.": lambda: [1, always_benign()["balanced accuracy"]],
+    "The other way round: the error rate comes first.": lambda: error_and_balanced()[::-1],
+    "Shares, please, between 0 and 1, not percent.": lambda: [100*share for share in error_and_balanced()]})
+def error_and_balanced() -> list[float]: # error rate, balanced accuracy
+    "One of fifty is wrong. Of the recalls one is 1 and the other 0, so their mean is a half, however rare the rare class."
+    return [1 - always_benign()["accuracy"], always_benign()["balanced accuracy"]]
+
+# %% ../nbs/03_metrics.ipynb #76a76abe
+def some_answers():
+    "Pairs of targets and answers in words: a class never said, all wrong, and twenty at random."
+    yield np.array(9*["benign"] + ["malignant"]), np.array(10*["benign"])
+    yield np.array(["cat", "dog"]), np.array(["dog", "cat"])
+    generator = np.random.default_rng(0)
+    for _ in range(20):
+        kinds = np.array(["bear", "cat", "dog", "eel"])[:generator.integers(2, 5)]
+        targets = np.append(kinds, generator.choice(kinds, 12))
+        yield targets, np.where(generator.random(len(targets)) < .5, targets, generator.choice(kinds, len(targets)))
+
+def recalls(targets, predicted): return pd.Series(targets == predicted).groupby(targets).mean()
+
+@exercise("recall-1", hint="np.unique(targets) lists the classes; predicted[targets == 'cat'] is what was said of the cats.",
+          cases=list(some_answers()), mistakes={
+    "That is the accuracy, in which a rare class hardly counts.": lambda y, p: (y == p).mean(),
+    "That is the precision, of what was said; recall is of what is true.": lambda y, p: recalls(p, y).mean(),
+    "Divide by the items of the class, not by all.": lambda y, p: (y == p).mean()/len(np.unique(y)),
+    "A class that was never said counts too, with a recall of 0.": lambda y, p: recalls(y, p)[np.unique(p)].mean(),
+    "There may be more than two classes: divide by how many there are.": lambda y, p: recalls(y, p).sum()/2,
+    "That is the recall of one class; take the mean over all.": lambda y, p: recalls(y, p).iloc[-1]})
+def mean_recall(
+    targets:np.ndarray, predicted:np.ndarray, # (n,) words
+) -> float: # 0 to 1
+    "By hand: `np.mean([(predicted[targets == kind] == kind).mean() for kind in np.unique(targets)])`."
+    return against_dumb(targets, predicted).loc["model", "balanced accuracy"]
