@@ -29,7 +29,8 @@ from traitlets.config import Config
 
 from .chapters import (data_of, find_chapters, fingerprint, has_changed, is_skipped, labelled, readme_text, refresh_outputs,
                             repository, sanitize_patterns, setting, sources, stored_facts)
-from .data import cats_and_dogs, data_form, staged
+from .data import cats_and_dogs, data_form
+from .downloads import staged
 from .kernels import fork_kernels, kernel_environment, kernels_wanted, threads
 
 # %% ../nbs/17_lesson.ipynb #2a31ec7c

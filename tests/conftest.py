@@ -17,22 +17,29 @@ ROOT = Path(__file__).resolve().parent.parent
 PHOTOGRAPHS = Path(os.environ.get("MARK1_TEST_PHOTOGRAPHS", ROOT.parent/"shared"/"data"/"oxford-iiit-pet.tgz"))
 
 
-FAULTS = [] # rows of the table of faults that the tests have seen happen
+FAULTS = {} # rows of the table of faults that the tests have seen happen: fault to exit code and what was said
+
+
+def faults_listed():
+    "The table of faults in CONTRIBUTING.md: fault to exit code and what is said, where `…` stands for any words."
+    text = (ROOT/"CONTRIBUTING.md").read_text(encoding="utf-8")
+    return {fault: (int(code), said) for fault, code, said in re.findall(r"^\| (.+?) \| (\d+) \| (.+?) \|$", text, re.MULTILINE)}
 
 
 @pytest.fixture
 def outcome():
-    "Compare what a fault led to with its row in CONTRIBUTING.md, whose `…` stands for any words."
-    text = (ROOT/"CONTRIBUTING.md").read_text(encoding="utf-8")
-    expected = {fault: (code, said) for fault, code, said in re.findall(r"^\| (.+?) \| (\d+) \| (.+?) \|$", text, re.MULTILINE)}
-    def check(fault, result):
-        lines = [line for line in result.stderr.splitlines() if line.startswith("mark1: ")]
-        said = lines[0].removeprefix("mark1: ") if lines else "runs as usual"
-        FAULTS.append((fault, result.returncode, said))
-        assert len(lines) <= 1 and "Traceback" not in result.stderr, result.stderr
-        code, words = expected[fault]
-        pattern = ".+".join(map(re.escape, words.split("…")))
-        assert str(result.returncode) == code and re.fullmatch(pattern, said), f"{said!r} is not {words!r}\n{result.stderr}"
+    "Compare what a fault led to with its row in the table: of a command that has ended, or an exit code and what was said."
+    expected = faults_listed()
+    def check(fault, result, said=None):
+        code = result if said is not None else result.returncode
+        if said is None:
+            lines = [line for line in result.stderr.splitlines() if line.startswith("mark1: ")]
+            assert len(lines) <= 1 and "Traceback" not in result.stderr, result.stderr
+            said = lines[0].removeprefix("mark1: ") if lines else "runs as usual"
+        FAULTS[fault] = code, said
+        assert fault in expected, f"CONTRIBUTING.md has no row for {fault!r}: {code}, {said}"
+        pattern = ".+".join(map(re.escape, expected[fault][1].split("…")))
+        assert code == expected[fault][0] and re.fullmatch(pattern, said), f"{code}, {said!r} is not {expected[fault]}\n{result}"
         return said
     return check
 
@@ -40,7 +47,7 @@ def outcome():
 def pytest_terminal_summary(terminalreporter):
     "Print the faults that were made to happen, and how many exercises of each chapter were proved."
     if FAULTS: terminalreporter.section("faults: what happened, exit code, what was said")
-    for fault, code, said in FAULTS: terminalreporter.line(f"{fault} | {code} | {said}")
+    for fault, (code, said) in FAULTS.items(): terminalreporter.line(f"{fault} | {code} | {said}")
     proved = Counter(module for report in terminalreporter.getreports("passed") for key, module in report.user_properties if key == "exercise of")
     if proved: terminalreporter.write_line("exercises proved three ways: " + ", ".join(f"{count} of {module}" for module, count in proved.items()))
 

@@ -11,7 +11,7 @@ import pytest
 from mark1.chapters import directives, find_chapters, readme_text, setting
 from nbdev.clean import clean_nb
 
-from conftest import ROOT
+from conftest import ROOT, faults_listed
 
 NOTEBOOKS = sorted((ROOT/"nbs").glob("*.ipynb"))
 CHAPTERS = find_chapters(ROOT/"nbs")
@@ -69,7 +69,7 @@ def test_each_chapter_has_its_module_and_each_module_its_chapter():
 @pytest.mark.parametrize("path", CHAPTERS, **by_name)
 def test_chapters_import_only_from_lower_numbers(path):
     "A side room counts as lower than the room whose number it shares; `exercises` may be imported anywhere."
-    side_rooms = "00_drawings", "17_chapters", "17_kernels"
+    side_rooms = "00_downloads", "00_drawings", "17_chapters", "17_kernels"
     order = {module_of(chapter): (chapter.stem[:2], chapter.stem not in side_rooms) for chapter in CHAPTERS}
     trees = [ast.parse(cell.source) for cell in code_cells(path)]
     imported = {node.module.split(".")[1] for tree in trees for node in ast.walk(tree)
@@ -169,6 +169,18 @@ def test_links_inside_the_repository_resolve(path):
 def test_a_dead_link_is_noticed(tmp_path):
     (tmp_path/"page.md").write_text("[gone](nowhere.md), [there](page.md), [`code`](https://example.org)")
     assert broken_links(tmp_path/"page.md") == ["nowhere.md"]
+
+
+def faults_without_test(faults):
+    "Faults that no test names, in quotes."
+    tests = "".join((ROOT/"tests"/name).read_text(encoding="utf-8") for name in ("test_faults.py", "test_downloads.py"))
+    return [fault for fault in faults if f'"{fault}"' not in tests]
+
+
+def test_each_fault_in_the_table_is_made_to_happen():
+    faults = faults_listed()
+    assert len(faults) > 30 and faults_without_test(faults) == []
+    assert faults_without_test(["rain in the machine room"]) == ["rain in the machine room"]
 
 
 def test_nbdev_3_would_read_the_same_settings():
