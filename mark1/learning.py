@@ -14,6 +14,7 @@ import pandas as pd
 import torch
 from fastai.data.load import DataLoader
 from fastai.torch_core import get_random_states, set_random_states
+from .exercises import exercise
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.model_selection import KFold, StratifiedKFold
 from torch import nn
@@ -108,3 +109,76 @@ def items_seen(
         dice.setstate(state)
         set_random_states(**everywhere)
     return counts
+
+# %% ../nbs/02_learning.ipynb #dfdd3d93
+def _squares(errors): return (errors**2).sum()
+
+def _guesses(seed):
+    "Held-out targets, estimates of them, more or less good, and training targets."
+    dice = np.random.default_rng(seed)
+    n, spread = dice.integers(3, 12), dice.choice([.3, 1, 3])
+    true = dice.normal(4, 1, n).round(1)
+    return true, (true + dice.normal(0, spread, n)).round(1), dice.normal(4.5, 1, 2*n).round(1)
+
+@exercise("skill-1", hint="Two sums of squares: of true less estimated, and of true less the mean of known.", cases=[
+    (np.array([3., 4., 6.]), np.array([4., 5., 7.]), np.array([3., 5.])), # each 1 too high
+    (np.array([3., 4., 6.]), np.array([3., 4., 6.]), np.array([3., 5.])), *map(_guesses, range(20))], mistakes={
+    "That baseline has seen the held-out targets; take the mean of known.": lambda true, estimated, known:
+        1 - _squares(true - estimated)/_squares(true - true.mean()),
+    "That is the share that is left; the skill is the share that is gone.": lambda true, estimated, known:
+        _squares(true - estimated)/_squares(true - known.mean()),
+    "Those are distances; square each before you add them up.": lambda true, estimated, known:
+        1 - abs(true - estimated).sum()/abs(true - known.mean()).sum(),
+    "That is 1 less the mean squared error: divide by what the baseline gets, not by n.": lambda true, estimated, known:
+        1 - _squares(true - estimated)/len(true),
+    "You took the root of the ratio; leave both sums as squares.": lambda true, estimated, known:
+        1 - (_squares(true - estimated)/_squares(true - known.mean()))**.5,
+    "A model can be worse than the mean; let the skill fall below 0.": lambda true, estimated, known:
+        max(0, 1 - _squares(true - estimated)/_squares(true - known.mean())),
+    "A squared correlation does not notice when every estimate is 1 kg too high.": lambda true, estimated, known:
+        np.corrcoef(true, estimated)[0, 1]**2})
+def skill_of_estimates(true, estimated, known):
+    "Squares before sums, and a baseline that knows the training targets alone."
+    return skill(pd.DataFrame({"error": (true - estimated)**2, "baseline_error": (true - known.mean())**2}))
+
+# %% ../nbs/02_learning.ipynb #35be019b
+@exercise("kind-1", hint="What does an estimate between 3 and 4 stand for, before and after? To measure it: "
+                         "both_ways(np.random.permutation(10)[steps]), beside the numbers printed above.", mistakes={
+    "The other way round: it is the distances between the numbers that got lost.": lambda: "regressor",
+    "An estimate halfway between two steps meant something; now it may be any other step.": lambda: "both",
+    "One of them never asked which label is next to which.": lambda: "neither"})
+def kept_when_renumbered() -> str:
+    "To a classifier the numbers are mere names, and others do as well; a regressor lives on the distances between them."
+    ink, dice = np.linspace(0, 10, 200, endpoint=False), np.random.default_rng(0)
+    steps = ink.astype(int)
+    anew = dice.permutation(10)[steps]
+    nearest = lambda x, y: lambda new: y[abs(new[:,None] - x).argmin(1)] # names as the most similar item
+    line = lambda x, y: np.poly1d(np.polyfit(x, y, 1))
+    skills = lambda model, kind: [skill(against_baseline(model, ink, labels, kind)) for labels in (steps, anew)]
+    before_after = {"classifier": skills(nearest, "classification"), "regressor": skills(line, "regression")}
+    kept = [name for name, (before, after) in before_after.items() if after > before - .1]
+    return kept[0] if len(kept) == 1 else "both" if kept else "neither"
+
+# %% ../nbs/02_learning.ipynb #b45d521c
+@exercise("epoch-1", hint="How many full batches are there, and how many items are in them?", cases=[
+    (10, 4), (10, 5), (7, 1), (1, 1), (3, 8), (8, 8), (0, 4), (273, 64), (273, 137), (1000, 64),
+    *((int(n), int(b)) for n, b in np.random.default_rng(0).integers(1, 200, (20, 2)))], mistakes={
+    "That is every item; a last batch that is not full is left out.": lambda n, b: n,
+    "A last batch that is not full is left out, not filled up.": lambda n, b: -(-n//b)*b,
+    "That is how many are left out; the question is how many are dealt.": lambda n, b: n % b,
+    "That counts the batches; the question is how many items are in them.": lambda n, b: n//b,
+    "Where the items do not fill one batch, none is dealt.": lambda n, b: n if n < b else n//b*b,
+    "The last batch stays where it is full.": lambda n, b: (-(-n//b) - 1)*b})
+def items_in_full_batches(n, b):
+    "Only full batches are dealt, n//b of them, which is 0 where n is smaller than b."
+    return n//b*b
+
+@exercise("epoch-2", hint="The rest is at most the batch size less 1, and one full batch has to fit in beside it.", mistakes={
+    "Two batches of 136 fit into 273, and only one penguin is left out. You are very near.": lambda: 273//2,
+    "That is one batch less a single penguin: only one is left out.": lambda: 273 - 1,
+    "All penguins fit into one batch of that size: none is left out.": lambda: 273,
+    "That is not from 1 to 273; with more than 273 nothing is dealt at all.": lambda: 273 + 1,
+    "That leaves out 73, as the table above says; it can be nearly twice as many.": lambda: 200})
+def worst_batch_size() -> int: # of 1 to 273
+    "Just over half of 273: one batch of 137, and the other 136 penguins do not fill a second."
+    return max(range(1, 274), key=lambda b: 273 - items_in_full_batches(273, b))
