@@ -22,6 +22,8 @@ from scipy.stats import binom, binomtest
 from torch import Tensor
 from torch.nn import functional as F
 
+from .exercises import exercise
+
 # %% ../nbs/04_validation.ipynb #7f9381dc
 def wrong_flags(
     wrong:ArrayLike, # right (0) or wrong (1) for each item
@@ -168,3 +170,115 @@ def verdict(
                       "lowest_epoch": lowest, "lowest_loss": loss[lowest], "last_loss": loss[-1],
                       "error_then": flags[lowest].mean(), "last_error": flags[-1].mean(),
                       "newly_wrong": newly_wrong, "newly_right": newly_right, "chance": chance})
+
+# %% ../nbs/04_validation.ipynb #248254c4
+@exercise("holdout-1", hint="Solve the formula of the spread for n. One percentage point is 0.01.", tolerance=5, mistakes={
+    "The spread itself is to be one point; you took two spreads for it.": lambda: enough_held_out(spread=.005),
+    "You took the width of the whole band, four spreads; one spread is to be one point.":
+        lambda: enough_held_out(spread=.0025),
+    "You forgot the root: that makes the square of the spread 0.01.": lambda: enough_held_out(spread=.01**.5),
+    "You forgot a square: n stands below the root, so that the spread falls with the root of n.":
+        lambda: error_spread(.05, 1)/.01,
+    "Nearly: the law has p (1 - p) below the root, not p.": lambda: .05/.01**2,
+    "That is enough for any model, even one with 50 % wrong; at 5 % fewer will do.": lambda: enough_held_out(error=.5),
+    "You took one per cent of the 5 %; one percentage point is 0.01.": lambda: enough_held_out(spread=.0005),
+    "You took a tenth of a percentage point; one point is 0.01.": lambda: enough_held_out(spread=.001)})
+def enough_held_out(
+    error:float=.05, # error rate expected, 0 to 1
+    spread:float=.01, # that is allowed, 0 to 1
+) -> int: # items to hold out
+    "The spread of one item is the root of p (1 - p), that of n is smaller by the root of n: n = p (1 - p) / 0.01²."
+    return int(np.ceil(round((error_spread(error, 1)/spread)**2, 6)))
+
+# %% ../nbs/04_validation.ipynb #489b622e
+@exercise("best-1", hint="expected_best_error takes the error rate of each, the number of items, the number of candidates.",
+          tolerance=.01, mistakes={
+    "That is the average flipper, and the best one on new questions; on these it was kept for its luck.":
+        lambda: expected_best_error(.5, 100, 1),
+    "One spread below the middle: more than one flipper in six is as good.": lambda: .5 - error_spread(.5, 100),
+    "Two spreads below the middle: more than one flipper in forty is as good, and the best of a hundred is better.":
+        lambda: .5 - 2*error_spread(.5, 100),
+    "That is the best of a thousand flippers; there are a hundred.": lambda: expected_best_error(.5, 100, 1000),
+    "That is the best on a thousand questions; there are a hundred.": lambda: expected_best_error(.5, 1000, 100),
+    "That is the share it gets right, or the error rate of the worst.": lambda: 1 - best_of_a_hundred(),
+    "To get nothing wrong, a flipper must win a hundred tosses in a row.": lambda: 0})
+def best_of_a_hundred() -> float: # error rate, 0 to 1
+    "The luckiest of a hundred is about two and a half spreads below the middle."
+    return expected_best_error(.5, 100, 100)
+
+# %% ../nbs/04_validation.ipynb #b6e2f83c
+def some_splits(
+    count:int=20, # splits at random
+) -> list[tuple[list[int], list[int], list[int], int]]: # training, validation, test, items
+    "Splits to try a check on, proper and faulty, a few by hand and the others at random."
+    random, splits = np.random.default_rng(0), [
+        ([2, 0], [3], [1], 4), ([0, 1], [2], [3], 4), ([2, 0, 3], [3], [1], 4), ([2, 0, 1], [3], [1], 4),
+        ([2, 0], [3, 1], [1], 4), ([2, 0], [3], [1], 5), ([2, 0], [2], [1], 4), ([2, 2, 0], [3], [1], 4),
+        ([2, 0], [4], [1], 4), ([2, 1], [3], [4], 4)]
+    for size, fault in zip(random.integers(8, 30, count), random.choice(["none", "lost", "shared", "swapped"], count)):
+        parts = [part.tolist() for part in np.array_split(random.permutation(size), 3)]
+        giving, taking = random.permutation(3)[:2]
+        if fault in ("shared", "swapped"): parts[taking].append(parts[giving][0])
+        if fault in ("lost", "swapped"): parts[taking].pop(0)
+        splits.append((*parts, int(size)))
+    return splits
+
+def is_complete(*split) -> bool: return {*split[0], *split[1], *split[2]} == {*range(split[3])}
+def share(one, other) -> bool: return not {*one}.isdisjoint(other)
+
+@exercise("parts-1", hint="Put the three lists together. What must they be, in order?", cases=some_splits(), mistakes={
+    "Sizes that add up are not enough: an item in two parts can hide one that is lost.":
+        lambda train, valid, test, count: len(train) + len(valid) + len(test) == count,
+    "That sees what is lost, but not what stands twice.": is_complete,
+    "That sees what two parts share, but not what is lost.":
+        lambda train, valid, test, count: not (share(train, valid) or share(train, test) or share(valid, test)),
+    "Validation and test set may not share items either.": lambda train, valid, test, count:
+        is_complete(train, valid, test, count) and not share(train, valid) and not share(train, test),
+    "Training and test set may not share items either.": lambda train, valid, test, count:
+        is_complete(train, valid, test, count) and not share(train, valid) and not share(valid, test),
+    "The test set may share no items with the other two either.": lambda train, valid, test, count:
+        is_complete(train, valid, test, count) and not share(train, valid),
+    "Sets hide an item that stands twice in one part.": lambda train, valid, test, count:
+        is_complete(train, valid, test, count) and len({*train}) + len({*valid}) + len({*test}) == count,
+    "As many different positions as items: but one may lie beyond the last item.":
+        lambda train, valid, test, count: len({*train, *valid, *test}) == len([*train, *valid, *test]) == count,
+    "The parts may come in any order: sort before you compare.":
+        lambda train, valid, test, count: [*train, *valid, *test] == [*range(count)],
+    "Positions count from 0, so that the last is count - 1.":
+        lambda train, valid, test, count: sorted([*train, *valid, *test]) == [*range(1, count + 1)],
+    "The wrong way round: True is for a proper split.": lambda *split: not each_once(*split)})
+def each_once(
+    train:list, valid:list, test:list, # positions
+    count:int, # items
+) -> bool:
+    "All positions in order must be 0, 1, 2 … to the last: nothing shared, nothing lost, nothing twice."
+    return sorted([*train, *valid, *test]) == list(range(count))
+
+# %% ../nbs/04_validation.ipynb #7108396e
+def some_flags(
+    count:int=20, # pairs of lists
+) -> list[tuple[list[int], list[int]]]: # right (0) or wrong (1), then and now
+    "Judgements to count on, a few by hand and the others at random."
+    random = np.random.default_rng(0)
+    by_hand = [([0, 0, 1, 0], [1, 0, 0, 1]), ([0], [1]), ([1], [0]), ([0, 1, 1], [0, 1, 1]), ([0]*6, [1]*6)]
+    return by_hand + [tuple(random.binomial(1, .4, (2, size)).tolist()) for size in random.integers(5, 30, count)]
+
+@exercise("newly-1", hint="Newly wrong: right then and wrong now. zip(then, now) goes through both lists at once.",
+          cases=some_flags(), mistakes={
+    "The wrong way round: newly wrong comes first.": lambda then, now: newly(then, now)[::-1],
+    "That is how many are wrong now and how many were then; only those that changed count.":
+        lambda then, now: [sum(now), sum(then)],
+    "That is how many were wrong then and how many are now; only those that changed count.":
+        lambda then, now: [sum(then), sum(now)],
+    "That is how many are wrong and how many are right now, whatever they were then.":
+        lambda then, now: [sum(now), len(now) - sum(now)],
+    "Those are the items that stayed as they were, wrong or right.":
+        lambda then, now: [sum(a and b for a, b in zip(then, now)), sum(not (a or b) for a, b in zip(then, now))],
+    "That is how many changed sides; count each direction by itself.": lambda then, now: sum(newly(then, now)),
+    "That is the change of the error in items, in which the two directions cancel.": lambda then, now: sum(now) - sum(then),
+    "Those are shares of all items; the numbers are asked for.": lambda then, now: [n/len(now) for n in newly(then, now)]})
+def newly(
+    then:list, now:list, # right (0) or wrong (1), for each item
+) -> list[int]: # newly wrong, newly right
+    "McNemar's test needs these two numbers only: whoever did not change sides says nothing about the change."
+    return verdict([1, 2], [then, now])[["newly_wrong", "newly_right"]].tolist()
