@@ -40,6 +40,7 @@ def become_kernel(
     for stream in (0, 2): os.dup2(silence, stream) # what matters comes through the kernel's messages
     sys.argv = ["ipykernel_launcher", *arguments]
     if "numpy" in sys.modules: sys.modules["numpy"].random.seed()
+    if "pandas" in sys.modules: sys.modules["pandas"].set_option("display.max_columns", 20) # its default in a notebook
     from ipykernel.kernelapp import IPKernelApp
     IPKernelApp.launch_instance([*arguments, f"--IPKernelApp.parent_handle={os.getppid()}"]) # ends when the server does
     atexit._run_exitfuncs() # as at the end of a plain kernel: temporary folders vanish
