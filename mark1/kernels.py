@@ -11,7 +11,7 @@ import atexit, os, signal, sys
 from multiprocessing import forkserver, get_context
 
 from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
-from .data import data_form
+from .data import data_form, switch
 
 # %% ../nbs/17_kernels.ipynb #b34df997
 def threads(
@@ -89,10 +89,7 @@ HEAVY = ("torch", "torchvision", "pandas", "scipy.stats", "sklearn.linear_model"
 def kernels_wanted(
 ) -> str: # 'forked' or 'plain'
     "How `MARK1_KERNELS` asks for kernels. `ValueError` for any other value."
-    wanted = os.environ.get("MARK1_KERNELS") or "forked"
-    if wanted not in ("forked", "plain"):
-        raise ValueError(f"MARK1_KERNELS is {wanted!r}; set it to 'forked' (the default) or 'plain'")
-    return wanted
+    return switch("MARK1_KERNELS", forked="the default", plain="")
 
 def fork_kernels(
     preload:tuple[str, ...]=HEAVY, # modules that the server imports
