@@ -31,5 +31,5 @@ bench: setup ## measure what running and testing cost against plain nbclient; RO
 	@.venv/bin/python benchmarks/runner.py --tests --rounds $(or $(ROUNDS),3)
 
 lock: ## write build/requirements.txt anew from pyproject.toml
-	.venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	.venv/bin/uv pip compile --quiet --upgrade --universal --extra site --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--no-emit-index-url --no-emit-find-links pyproject.toml -o build/requirements.txt
