@@ -1,7 +1,8 @@
 # The few commands a person types. Behind them stands the console command `mark1`.
 PYTHON ?= python3
-READY  := .venv/.mark1-ready
-MARK1  := .venv/bin/mark1
+VENV   := $(or $(MARK1_VENV),.venv)
+READY  := $(VENV)/.mark1-ready
+MARK1  := $(VENV)/bin/mark1
 
 .PHONY: help setup run test test-slow lab refresh bench lock
 help: ## list the commands
@@ -19,7 +20,7 @@ test: setup ## run everything that is checked: nbdev_test, nbval, pytest
 	@$(MARK1) test
 
 test-slow: setup ## the checks that take minutes: every real photograph held out once
-	@. .venv/bin/activate && pytest -m slow tests
+	@. $(VENV)/bin/activate && pytest -m slow tests
 
 lab: setup ## open JupyterLab at the first model
 	@$(MARK1) lab
@@ -28,8 +29,8 @@ refresh: setup ## run the chapters and write fresh outputs back into nbs/, mark1
 	@$(MARK1) refresh $(CHAPTERS)
 
 bench: setup ## measure what running and testing cost against plain nbclient; ROUNDS=3
-	@.venv/bin/python benchmarks/runner.py --tests --rounds $(or $(ROUNDS),3)
+	@$(VENV)/bin/python benchmarks/runner.py --tests --rounds $(or $(ROUNDS),3)
 
 lock: ## write build/requirements.txt anew from pyproject.toml
-	.venv/bin/uv pip compile --quiet --upgrade --universal --extra site --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --extra site --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--no-emit-index-url --no-emit-find-links pyproject.toml -o build/requirements.txt
