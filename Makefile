@@ -4,9 +4,9 @@ VENV   := $(or $(MARK1_VENV),.venv)
 READY  := $(VENV)/.mark1-ready
 MARK1  := $(VENV)/bin/mark1
 
-.PHONY: help setup run test test-slow lab refresh bench lock
+.PHONY: help setup run test test-slow test-container lab refresh bench lock
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv and install the locked packages (run, test and lab do this by themselves)
 $(READY): build/requirements.txt build/setup.py pyproject.toml
@@ -21,6 +21,10 @@ test: setup ## run everything that is checked: nbdev_test, nbval, pytest
 
 test-slow: setup ## the checks that take minutes: every real photograph held out once
 	@. $(VENV)/bin/activate && pytest -m slow tests
+
+test-container: setup ## `ez env go` for real, to chapter 01 inside a container: minutes, and 15 GB of disk for a while
+	@.ci/engine
+	@. $(VENV)/bin/activate && pytest -m "slow or not slow" -rs -s tests/test_container.py
 
 lab: setup ## open JupyterLab at the first model
 	@$(MARK1) lab
