@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['WIDGET_VIEW', 'repository', 'setting', 'directives', 'cell_text', 'labelled', 'is_skipped', 'data_of',
            'find_chapters', 'modules_imported', 'sources', 'fingerprint', 'stored_facts', 'has_changed',
-           'sanitize_patterns', 'normal_outputs', 'refresh_outputs', 'chapter_list', 'readme_text']
+           'sanitize_patterns', 'normal_outputs', 'refresh_outputs', 'links', 'chapter_list', 'readme_text']
 
 # %% ../nbs/17_chapters.ipynb #4714233b
 import difflib, hashlib, posixpath, re
@@ -185,16 +185,27 @@ def refresh_outputs(
     return changed
 
 # %% ../nbs/17_chapters.ipynb #f20372bc
+def links(
+    path:str="", # of a file in the repository, '' for all of it
+) -> dict[str, str]: # 'Codespaces', 'github.dev' and, for a notebook, 'Colab', to an address
+    "Where a repository on GitHub can be opened in a browser; all is made from the address in settings.ini."
+    owner_and_name = setting("git_url").removeprefix("https://github.com/")
+    file = f"/blob/{setting('branch')}/{path}" if path else ""
+    found = {"Codespaces": f"https://codespaces.new/{owner_and_name}", "github.dev": f"https://github.dev/{owner_and_name}{file}"}
+    if path.endswith(".ipynb"): found["Colab"] = f"https://colab.research.google.com/github/{owner_and_name}{file}"
+    return found
+
 def chapter_list(
     folder:Path, # where the notebooks are
 ) -> str: # Markdown
-    "List the chapters: title, link and first sentence, out of their first cells. `ValueError` where one lacks them."
+    "List the chapters: title, link and first sentence, out of their first cells, and where to open them in a browser. `ValueError` where one lacks them."
     lines = []
     for path in find_chapters(folder):
         head = re.match(r"# (.+)\n+> (.+)", next((cell.source for cell in nbformat.read(path, as_version=4).cells), ""))
         if not head: raise ValueError(f"{path.name} does not begin with a title, '# …', and a sentence, '> …'")
         title, sentence = head.groups()
-        lines.append(f"- [{path.stem[:2]} {title}]({path.name}): {sentence}")
+        elsewhere = ", ".join(f"[{name}]({to})" for name, to in links(f"nbs/{path.name}").items() if name != "Codespaces")
+        lines.append(f"- [{path.stem[:2]} {title}]({path.name}): {sentence} ({elsewhere})")
     return "\n".join(lines)
 
 def readme_text(

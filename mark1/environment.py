@@ -167,7 +167,7 @@ def open_doors(
     faults += [f"port {port} is open to the network; write 127.0.0.1 before it" for port in published if not port.startswith("127.0.0.1:")]
     return faults + [f"{word} gives the container the whole machine" for word in words if word in ("--privileged", "--network=host", "--net=host")]
 
-# %% ../nbs/15_environment.ipynb #eca0531e
+# %% ../nbs/15_environment.ipynb #e6d67c5b
 MISSING = {"docker": "install Docker Engine or Docker Desktop", "git": "install git", "ssh": "install an OpenSSH client",
            "npx": "install Node.js 20 or newer, which brings npx; it fetches the Dev Containers CLI"}
 
@@ -204,7 +204,7 @@ class Machine:
         program:str,
     ) -> bool:
         "Whether a program is there."
-        return bool(shutil.which(program)) if self.here else self.run("sh", "-c", f"command -v {program}").returncode == 0
+        return bool(shutil.which(program)) if self.here else self.run("sh", "-c", f"command -v {program} || exit 1").returncode == 0
 
     def read(self,
         path:str,

@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['default_limit', 'notebook_client', 'Result', 'why_stopped', 'execute_chapter', 'end_kernels', 'Reporter',
            'heaviest_first', 'jobs_at_a_time', 'warm_up', 'run_chapters', 'result_table', 'slowest_table', 'chosen',
-           'run', 'packaged_only', 'refresh', 'store_outputs', 'write_readme', 'test', 'lab', 'command_line', 'fault',
-           'main']
+           'run', 'packaged_only', 'refresh', 'store_outputs', 'write_readme', 'test', 'lab', 'doctor', 'command_line',
+           'fault', 'main']
 
 # %% ../nbs/17_lesson.ipynb #1bc6eb4c
-import argparse, errno, logging, os, re, subprocess, sys, time
+import argparse, errno, json, logging, os, re, subprocess, sys, time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from threading import Event
 
@@ -30,6 +30,7 @@ from traitlets.config import Config
 from .chapters import (data_of, find_chapters, fingerprint, has_changed, is_skipped, labelled, readme_text, refresh_outputs,
                             repository, sanitize_patterns, setting, sources, stored_facts)
 from .data import cats_and_dogs, data_form
+from .doctor import examine, report
 from .downloads import staged
 from .kernels import fork_kernels, kernel_environment, kernels_wanted, threads
 
@@ -328,6 +329,14 @@ def lab(
     return subprocess.run(["jupyter", "lab", *place, offline, *args.options]).returncode
 
 # %% ../nbs/17_lesson.ipynb #25b0ade3
+def doctor(
+    args:argparse.Namespace, # json
+) -> int: # 1 where the course does not run
+    "Say what decides whether the course runs here, and what to do about it."
+    findings = examine()
+    print(json.dumps([asdict(each) for each in findings], indent=1) if args.json else report(findings))
+    return int(any(each.state == "stops" for each in findings))
+
 def command_line(
 ) -> argparse.ArgumentParser:
     "Commands and options of `mark1`."
@@ -335,11 +344,12 @@ def command_line(
         epilog="MARK1_DATA=full uses the downloaded data sets; MARK1_MIRROR=http://… takes them from a mirror; "
                "MARK1_KERNELS=plain starts every kernel anew instead of forking it.")
     commands = parser.add_subparsers(required=True, metavar="command")
-    for function in (run, test, lab, refresh):
+    for function in (run, test, lab, refresh, doctor):
         command = commands.add_parser(function.__name__, help=function.__doc__, description=function.__doc__)
         command.set_defaults(function=function)
         if function == lab: command.add_argument("options", nargs="*", help="of JupyterLab, after --, for instance --no-browser")
-        if function in (test, lab): continue
+        if function == doctor: command.add_argument("--json", action="store_true", help="for programs")
+        if function in (test, lab, doctor): continue
         command.add_argument("chapters", nargs="*", help="numbers or names, for instance 01 (default: all)")
         command.add_argument("--changed", action="store_true", help="only those of which code, module or an imported module "
                              "has changed since their outputs were stored")

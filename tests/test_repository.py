@@ -5,10 +5,12 @@ import re
 import shutil
 import subprocess
 import tomllib
+from pathlib import Path
 
 import nbformat
 import pytest
 from mark1.chapters import directives, find_chapters, readme_text, setting
+from mark1.environment import CHECK_BASE, container_faults
 from nbdev.clean import clean_nb
 
 from conftest import ROOT, faults_listed
@@ -173,7 +175,7 @@ def test_a_dead_link_is_noticed(tmp_path):
 
 def faults_without_test(faults):
     "Faults that no test names, in quotes."
-    tests = "".join((ROOT/"tests"/name).read_text(encoding="utf-8") for name in ("test_faults.py", "test_downloads.py"))
+    tests = "".join((ROOT/"tests"/name).read_text(encoding="utf-8") for name in ("test_faults.py", "test_downloads.py", "test_environment.py", "test_container.py"))
     return [fault for fault in faults if f'"{fault}"' not in tests]
 
 
@@ -209,8 +211,29 @@ def test_the_dev_container_installs_from_the_lock_and_opens_the_first_chapter():
     assert container["updateContentCommand"] == "make setup"
     custom = container["customizations"]
     assert all((ROOT/name).exists() for name in custom["codespaces"]["openFiles"])
-    assert custom["vscode"]["settings"]["python.defaultInterpreterPath"].endswith("/.venv/bin/python")
-    assert not any("gpus" in word for word in container["runArgs"])
+    assert custom["vscode"]["settings"]["python.defaultInterpreterPath"]== "/opt/mark1/bin/python" # the Dockerfile's
+    assert "MARK1_VENV=/opt/mark1 " in (ROOT/"build"/"Dockerfile").read_text()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT/".devcontainer").rglob("devcontainer.json")), ids=lambda path: path.parent.name)
+def test_the_dev_containers_have_no_fault(path):
+    assert container_faults(path) == []
+
+
+def test_both_dev_containers_and_ez_are_one_image():
+    default, gpu = (json.loads((ROOT/".devcontainer"/folder/"devcontainer.json").read_text()) for folder in (".", "gpu"))
+    assert gpu["build"]["args"]["BASE_IMAGE"] == json.loads((ROOT/"ez.json").read_text())["base_container_image"]
+    for config in (default, gpu):
+        assert config.pop("name") and config["build"].pop("args").keys() == {"BASE_IMAGE"} and config["hostRequirements"].pop("gpu")
+        config["build"] = {key: Path(value).name for key, value in config["build"].items()}
+        config["runArgs"] = [word for word in config["runArgs"] if word != "--gpus=all"]
+    assert default == gpu
+    recommended = json.loads((ROOT/".vscode"/"extensions.json").read_text())["recommendations"]
+    assert set(default["customizations"]["vscode"]["extensions"]) <= set(recommended)
+
+
+def test_the_library_asks_an_image_what_the_dockerfile_asks_it():
+    assert CHECK_BASE == (ROOT/"build"/"check_base.sh").read_text()
 
 
 def test_the_note_keeps_its_front_matter():

@@ -1,0 +1,129 @@
+"Bad input of `ez env go`, each with its sentence, nothing of the user's touched; `mark1 doctor` on the command line."
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BIN = Path(sys.executable).parent
+GOOD = '{"base_container_image": "image:1"}'
+DOCKER = { # what a stand-in for `docker` does, by the words it is given; the real one runs in test_container.py
+    "info": "echo 27.1", "image inspect": "exit 0", "run --rm --network=none --entrypoint=sh": "echo 99000000",
+    "run --rm --network=none --gpus=all": "exit 125"}
+
+
+@pytest.fixture
+def computer(tmp_path):
+    "Run `ez env go` where only these programs exist; stand-ins log what they are asked."
+    programs, log = tmp_path/"programs", tmp_path/"log"
+    programs.mkdir()
+    for name in ("git", "sh", "env", "cat", "ls", "uname", "ssh"): (programs/name).symlink_to(subprocess.check_output(["which", name], text=True).strip())
+
+    def stand_in(name, answers):
+        cases = "\n".join(f'"{words}"*) {answer} ;;' for words, answer in answers.items())
+        (programs/name).write_text(f'#!/bin/sh\necho "{name} $*" >> {log}\ncase "$*" in\n{cases}\nesac\n')
+        (programs/name).chmod(0o755)
+
+    def go(*words, docker={}, cli="", without=()):
+        if "docker" not in without: stand_in("docker", {**docker, **{key: value for key, value in DOCKER.items() if key not in docker}})
+        if "npx" not in without: stand_in("devcontainer", {"up": cli or 'echo \'{"outcome": "error", "description": "stand-in"}\'; exit 1'})
+        for name in without: (programs/name).unlink(missing_ok=True)
+        home = tmp_path/"home"
+        home.mkdir(exist_ok=True)
+        environment = {"PATH": str(programs), "HOME": str(home), "GIT_CONFIG_NOSYSTEM": "1", "GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o ConnectTimeout=5"}
+        result = subprocess.run([BIN/"ez", "env", "go", *map(str, words)], cwd=home, env=environment, capture_output=True, text=True, timeout=120)
+        lines = [line for line in result.stderr.splitlines() if line.startswith("ez: ")]
+        assert len(lines) == 1 and "Traceback" not in result.stderr, result.stderr
+        return result.returncode, lines[0].removeprefix("ez: ")
+    go.home, go.log = tmp_path/"home", log
+    return go
+
+
+@pytest.fixture
+def repository(tmp_path):
+    "A repository with these files, to be cloned by its path."
+    def make(**files):
+        work = tmp_path/"course"
+        work.mkdir()
+        for name, text in files.items():
+            path = work/name.replace("__", "/").replace("_json", ".json")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        for words in (("init", "-q"), ("add", "-A"), ("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "all")):
+            subprocess.run(["git", *words], cwd=work, check=True)
+        return work
+    return make
+
+
+@pytest.mark.parametrize("fault, settings", [
+    ("no docker", {"without": ["docker"]}),
+    ("Docker's engine is not running", {"docker": {"info": "echo 'Cannot connect to the Docker daemon at unix:///var/run/docker.sock.' >&2; exit 1"}}),
+    ("no permission to use Docker", {"docker": {"info": "echo 'permission denied while trying to connect to the Docker daemon socket' >&2; exit 1"}}),
+    ("no Node.js for the Dev Containers CLI", {"without": ["npx", "devcontainer"]}),
+    ("a base image that is missing", {"docker": {"image inspect": "exit 1", "pull": "echo 'Error response from daemon: manifest for image:1 not found' >&2; exit 1"}}),
+    ("a base image that is too old", {"docker": {"run --rm --network=none --entrypoint=sh": "echo 'image:1 has Python 3.7, and 3.9 is needed; name another base image, for instance python:3.11-bookworm' >&2; exit 1"}}),
+    ("a disk too small for a container", {"docker": {"run --rm --network=none --entrypoint=sh": "echo 1500000"}}),
+    ("a container that does not start", {})])
+def test_a_computer_that_is_not_ready(computer, repository, outcome, fault, settings):
+    outcome(fault, *computer(repository(ez_json=GOOD), "-n", ".", **settings))
+    assert "devcontainer up" not in (computer.log.read_text() if computer.log.exists() else "") or fault == "a container that does not start"
+
+
+@pytest.mark.parametrize("fault, files", [
+    ("no ez.json and no dev container", {"README": "read me"}),
+    ("an ez.json that is no JSON", {"ez_json": "{'requires_gpu': true}"}),
+    ("a wrong type in ez.json", {"ez_json": '{"requires_gpu": "maybe"}'}),
+    ("an ez.json that names no image", {"ez_json": '{"requires_gpu": true}'})])
+def test_a_repository_that_is_not_ready(computer, repository, outcome, fault, files):
+    outcome(fault, *computer(repository(**files), "-n", "."))
+    assert not (computer.home/"course"/".devcontainer").exists()
+
+
+def test_repositories_that_cannot_be_had(computer, outcome, tmp_path):
+    outcome("a repository that is absent", *computer(f"file://{tmp_path}/nowhere", "-n", "."))
+    outcome("a repository that is private, or a host that asks", *computer("git@127.0.0.1:owner/repository", "-n", "."))
+    assert list(computer.home.iterdir()) == []
+
+
+def test_a_folder_that_is_not_empty(computer, repository, outcome):
+    (computer.home/"course").mkdir(parents=True)
+    (computer.home/"course"/"mine.txt").write_text("mine")
+    outcome("a target folder with something else in it", *computer(repository(ez_json=GOOD), "-n", "."))
+    assert [path.name for path in (computer.home/"course").iterdir()] == ["mine.txt"]
+
+
+def test_a_host_that_cannot_be_reached(computer, repository, outcome):
+    outcome("a machine that ssh does not reach", *computer(repository(ez_json=GOOD), "-n", "somebody@127.0.0.1"))
+
+
+def test_unknown_keys_are_named_and_kept(computer, repository, outcome):
+    work = repository(ez_json='{"base_container_image": "image:1", "colour": "blue"}')
+    computer(work, "-n", ".")
+    result = subprocess.run([BIN/"ez", "env", "go", "--dry-run", str(work)], capture_output=True, text=True)
+    assert result.returncode == 0 and not result.stderr # a plan asks nothing of anybody
+    assert json.loads((computer.home/"course"/"ez.json").read_text())["colour"] == "blue"
+
+
+def test_the_plan_says_what_is_run(computer, repository):
+    work = repository(ez_json=GOOD)
+    computer(work, "-n", ".")
+    ran = [line for line in computer.log.read_text().splitlines() if line.startswith("devcontainer up")][0].split()
+    planned = subprocess.run([BIN/"ez", "env", "go", "--dry-run", str(work)], capture_output=True, text=True).stdout
+    assert [word for word in ran if word.startswith("--")][0] == "--workspace-folder" and " up --workspace-folder course --gpu-availability none" in planned
+
+
+def test_help_says_how_the_note_types_it():
+    shown = subprocess.run([BIN/"ez", "env", "go", "--help"], capture_output=True, text=True).stdout
+    assert "ez env go git@github.com:OWNER/REPO -n ." in shown and "--dry-run" in shown
+
+
+def test_doctor_speaks_to_people_and_programs(mark1, outcome):
+    told = mark1("doctor")
+    assert told.returncode == 0 and "The course runs here." in told.stdout, told.stdout
+    found = {each["name"]: each for each in json.loads(mark1("doctor", "--json").stdout)}
+    assert found.keys() == {"Python", "packages", "device", "shared memory", "cores", "memory", "disk", "data cache", "network", "docker", "kernel"}
+    assert all(bool(each["remedy"]) == (each["state"] != "well") for each in found.values())
+    sick = mark1("doctor", "--json", FASTAI_HOME="/proc/nowhere") # the control: nothing can be kept there
+    if os.geteuid(): assert sick.returncode == 1
