@@ -3,7 +3,7 @@ PYTHON ?= python3
 READY  := .venv/.mark1-ready
 MARK1  := .venv/bin/mark1
 
-.PHONY: help setup run test test-slow lab refresh bench lock
+.PHONY: help setup run test test-slow lab refresh blog site browser bench lock
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -26,6 +26,15 @@ lab: setup ## open JupyterLab at the first model
 
 refresh: setup ## run the chapters and write fresh outputs back into nbs/, mark1/ and README.md
 	@$(MARK1) refresh $(CHAPTERS)
+
+blog: setup ## serve notes and chapters as a site, with live reload while you write
+	@.venv/bin/python blog/build.py --serve
+
+site: setup ## build that site into _site/; BASE=https://… says where it will be shown
+	@.venv/bin/python blog/build.py $(if $(BASE),--base "$(BASE)")
+
+browser: ## what the tests of the site look for: Chromium, axe, the HTML checker
+	@sh tests/browser.sh
 
 bench: setup ## measure what running and testing cost against plain nbclient; ROUNDS=3
 	@.venv/bin/python benchmarks/runner.py --tests --rounds $(or $(ROUNDS),3)

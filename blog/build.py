@@ -1,0 +1,221 @@
+"""Make the site of notes and chapters, or serve it while a note is written.
+
+    python blog/build.py            build into _site/ (make site)
+    python blog/build.py --serve    serve with live reload; a saved note is shown at once (make blog)
+"""
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import time
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from mark1.chapters import repository, setting
+from pages import make_pages
+
+SITE, STAGE = Path("_site"), Path("_run/blog/site") # below the repository; a site is built in the second, and moved when it is whole
+RAW = re.compile(r"<!--|</?[a-zA-Z][^>\n]*>") # raw HTML, in a line outside of code
+MAIN = re.compile(r'<main [^>]*data-source="?([^" >]+)')
+LINK = re.compile(r'<a\b[^>]*?\shref="?([^"\s>]*)')
+ID = re.compile(r'\sid="?([^"\s>]+)')
+
+
+def binary(
+    place:str, # below site-packages
+) -> str:
+    "A program that a Python package brings; the package's own wrapper prints a line too many. `FileNotFoundError` without it."
+    path = Path(sysconfig.get_path("platlib"))/place
+    found = [each for each in (path, path.with_suffix(".exe")) if each.is_file()]
+    if not found: raise FileNotFoundError(f"{path.name} is not installed; run `make setup`")
+    return str(found[0])
+
+
+def base_url(
+) -> str:
+    "Where GitHub Pages shows the repository that settings.ini names."
+    owner, name = urlsplit(setting("git_url")).path.strip("/").split("/")
+    return f"https://{owner}.github.io/{name}/"
+
+
+def hugo(
+    root:Path, # the repository
+    *words:str, # of its command line
+    **options, # of `subprocess.Popen`
+) -> subprocess.Popen:
+    "Start Hugo, with what the templates take from settings.ini."
+    facts = {"repository": setting("git_url"), **{name: setting(name) for name in ("description", "author", "branch")}}
+    environment = {**os.environ, **{f"HUGO_PARAMS_{name.upper()}": value for name, value in facts.items()}}
+    command = [binary("hugo/binaries/hugo"), *words, "--source", str(root), "--config", "blog/hugo.toml", "--noBuildLock", "--cacheDir", str(root/"_run"/"hugo")]
+    return subprocess.Popen(command, cwd=root, env=environment, **options)
+
+
+def in_repository(
+    message:str, # of Hugo
+    root:Path, # the repository
+    origins:dict, # of `make_pages`
+) -> str: # one line
+    "An error of Hugo's, the file and line in it those that a person wrote."
+    line = message.replace(f"{root}/", "").replace('"', "").strip()
+    line = re.sub(r"^(error building site: )?(assemble: |process: |readAndProcessContent: |error copying static files: )*", "", line)
+    line = re.sub(r"(\S+?:\d+):\d+(:|$)", r"\1\2", line) # columns are Hugo's, not the reader's
+    place = re.match(r"(\S+/index\.md):(\d+)", line)
+    if place and place[1] in origins:
+        notebook, starts = origins[place[1]]
+        cell = max((cell for start, cell in starts if start <= int(place[2])), default=1)
+        line = line.replace(place[0], f"{notebook}, cell {cell}", 1)
+    return line
+
+
+def first_raw(
+    path:Path, # Markdown
+) -> tuple[int, str]: # line and tag
+    "Where a note first holds raw HTML."
+    fenced = False
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if line.lstrip().startswith(("```", "~~~")): fenced = not fenced
+        found = None if fenced else RAW.search(re.sub(r"`[^`]*`|<https?://[^>]*>", "", line))
+        if found: return number, found[0]
+    return 1, "a tag"
+
+
+def complaints(
+    log:str, # what Hugo printed
+    root:Path, # the repository
+    origins:dict, # of `make_pages`
+) -> list[str]: # a sentence each, with file and line
+    "What is wrong, out of what Hugo says."
+    found = []
+    for line in log.splitlines():
+        raw = re.search(r'Raw HTML omitted while rendering "([^"]+)"', line)
+        if raw:
+            number, tag = first_raw(root/raw[1])
+            place = in_repository(f"{raw[1]}:{number}:1", root, origins)
+            found.append(f"{place}: raw HTML ({tag}) is left out of pages; write it as Markdown")
+        error = re.match(r"(?:ERROR|Error:) (.*)", line)
+        if error and not re.search(r"logged \d+ error", error[1]): found.append(in_repository(error[1], root, origins))
+    return list(dict.fromkeys(found))
+
+
+def where(
+    source:Path, # the file that a page was made of
+    text:str, # to be found in it
+    root:Path, # the repository
+) -> str: # 'file:line', or 'file' for a notebook
+    "The place of a text in a source."
+    name = source.relative_to(root)
+    if source.suffix != ".md" or not source.exists(): return str(name)
+    lines = source.read_text(encoding="utf-8").splitlines()
+    return next((f"{name}:{number}" for number, line in enumerate(lines, 1) if text in line), str(name))
+
+
+def dead_links(
+    site:Path, # built
+    base:str, # its address
+    root:Path, # the repository
+) -> list[str]: # a sentence each
+    "Links inside the site that lead to no page, or to no place on it."
+    pages = {path: path.read_text(encoding="utf-8") for path in site.rglob("*.html")}
+    ids, found, prefix = {}, [], urlsplit(base).path
+
+    def has(path, fragment):
+        "Whether a page has an element of that name."
+        if path not in ids: ids[path] = set(ID.findall(pages.get(path, "")))
+        return fragment in ids[path]
+
+    for page, text in pages.items():
+        for link in set(LINK.findall(text)):
+            address = link.removeprefix(base.removesuffix(prefix)) if link.startswith(base) else link
+            url = urlsplit(address.replace("&amp;", "&"))
+            if url.scheme or url.netloc: continue
+            target, fragment = page, unquote(url.fragment)
+            if url.path:
+                if not url.path.startswith(prefix): target = site/"outside"
+                else: target = site/unquote(url.path.removeprefix(prefix))
+                if target.is_dir(): target /= "index.html"
+            if target.is_file() and (not fragment or has(target, fragment)): continue
+            source = MAIN.search(text)
+            place = where(root/source[1], f"#{fragment}" if fragment else Path(url.path).name, root) if source else page.relative_to(site)
+            found.append(f"{place}: the link {link} leads nowhere" + (f"; that page has no {fragment!r}" if target.is_file() else ""))
+    return sorted(found)
+
+
+def build(
+    root:Path, # the repository
+    base:str, # the site's address
+) -> list[str]: # what is wrong; then nothing was built
+    "Build the site with its search index; a site that was there stays until the new one is whole."
+    origins, stage = make_pages(root), root/STAGE
+    shutil.rmtree(stage, ignore_errors=True)
+    process = hugo(root, "--baseURL", base, "--destination", str(stage), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    log = process.communicate()[0]
+    wrong = complaints(log, root, origins)
+    if process.returncode and not wrong: wrong = [log.strip()]
+    wrong = wrong or dead_links(stage, base, root)
+    if wrong: return wrong
+    index = subprocess.run([binary("pagefind_bin/pagefind"), "--site", str(stage), "--quiet"], capture_output=True, text=True)
+    if index.returncode: return [f"the search index could not be made: {index.stderr.strip() or index.stdout.strip()}"]
+    shutil.rmtree(root/SITE, ignore_errors=True)
+    stage.rename(root/SITE)
+    return []
+
+
+def summary(
+    root:Path, # the repository
+) -> str:
+    "What the site holds; notes left out are counted."
+    count = lambda folder: sum(1 for _ in (root/SITE/folder).glob("*/index.html"))
+    notes, written = count("notes"), sum(1 for _ in (root/"lesson_notes").glob("*.md"))
+    drafts = f", {written - notes} drafts left out" if written > notes else ""
+    return f"{notes} notes{drafts}, {count('chapters')} chapters, {count('library')} modules in {SITE}/"
+
+
+def serve(
+    root:Path, # the repository
+    port:int, # the first to try
+) -> int: # exit code
+    "Serve the site with live reload, drafts included, until Ctrl-C; chapters are made anew when their notebook is saved."
+    make_pages(root)
+    process = hugo(root, "server", "--buildDrafts", "--port", str(port), "--bind", "127.0.0.1", "--baseURL", "http://localhost/", "--logLevel", "error")
+    saved = lambda: {path: path.stat().st_mtime_ns for path in (root/"nbs").glob("*.ipynb")}
+    before = saved()
+    try:
+        while process.poll() is None:
+            time.sleep(.2)
+            now = saved()
+            if now == before: continue
+            before = now
+            try: make_pages(root)
+            except (ValueError, OSError) as error: print(f"mark1: {error}", file=sys.stderr) # half saved, perhaps: the next save mends it
+    except KeyboardInterrupt: pass
+    finally:
+        process.terminate()
+        process.wait()
+    return process.returncode if process.returncode and process.returncode > 0 else 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--base", help="address that the site will have (default: that of GitHub Pages, from settings.ini)")
+    parser.add_argument("--serve", action="store_true", help="serve with live reload instead")
+    parser.add_argument("--port", type=int, default=1313, help="where to serve; a free one is taken where it is in use (default: 1313)")
+    args = parser.parse_args()
+    try:
+        root = repository()
+        if args.serve: return serve(root, args.port)
+        base = (args.base or base_url()).removesuffix("/") + "/"
+        start = time.monotonic()
+        wrong = build(root, base)
+    except (ValueError, OSError) as error:
+        print(f"mark1: {error}", file=sys.stderr)
+        return 2
+    for sentence in wrong: print(f"mark1: {sentence}", file=sys.stderr)
+    if wrong: return 1
+    print(f"{summary(root)} after {time.monotonic() - start:.1f} s, for {base}")
+    return 0
+
+
+if __name__ == "__main__": sys.exit(main())
