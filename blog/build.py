@@ -154,10 +154,12 @@ def build(
     log = process.communicate()[0]
     wrong = complaints(log, root, origins)
     if process.returncode and not wrong: wrong = [log.strip()]
-    wrong = wrong or dead_links(stage, base, root)
     if wrong: return wrong
-    index = subprocess.run([binary("pagefind_bin/pagefind"), "--site", str(stage), "--quiet"], capture_output=True, text=True)
-    if index.returncode: return [f"the search index could not be made: {index.stderr.strip() or index.stdout.strip()}"]
+    pagefind = subprocess.Popen([binary("pagefind_bin/pagefind"), "--site", str(stage), "--quiet"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    wrong = dead_links(stage, base, root) # meanwhile
+    said = pagefind.communicate()[0]
+    if pagefind.returncode: wrong.append(f"the search index could not be made: {said.strip()}")
+    if wrong: return wrong
     shutil.rmtree(root/SITE, ignore_errors=True)
     stage.rename(root/SITE)
     return []
