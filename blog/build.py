@@ -11,6 +11,8 @@ import subprocess
 import sys
 import sysconfig
 import time
+import tomllib
+from datetime import date
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -59,15 +61,35 @@ def in_repository(
     origins:dict, # of `make_pages`
 ) -> str: # one line
     "An error of Hugo's, the file and line in it those that a person wrote."
-    line = message.replace(f"{root}/", "").replace('"', "").strip()
-    line = re.sub(r"^(error building site: )?(assemble: |process: |readAndProcessContent: |error copying static files: )*", "", line)
+    line = re.sub(r'"([^"]+:\d+:\d+)"', r"\1", message.replace(f"{root}/", "")).strip()
+    line = re.sub(r"^.*?(?=\S+:\d+: )", "", line, count=1) # what Hugo was doing when it found it
     line = re.sub(r"(\S+?:\d+):\d+(:|$)", r"\1\2", line) # columns are Hugo's, not the reader's
+    line = re.sub(r'failed to extract shortcode: template for shortcode ("[^"]*") not found', r"there is no shortcode \1; there is embed", line)
+    line = line.replace("unclosed shortcode action", "a shortcode above does not end; close it with >}}")
     place = re.match(r"(\S+/index\.md):(\d+)", line)
     if place and place[1] in origins:
         notebook, starts = origins[place[1]]
         cell = max((cell for start, cell in starts if start <= int(place[2])), default=1)
         line = line.replace(place[0], f"{notebook}, cell {cell}", 1)
     return line
+
+
+def front_matter_fault(
+    text:str, # of a note
+) -> tuple[int, str]|None: # line and sentence
+    "What is wrong with the TOML between a note's `+++` lines."
+    lines = text.splitlines()
+    if not lines or lines[0].rstrip() != "+++": return 1, "it does not begin with front matter; write +++, title=, date= and +++ above the text"
+    end = next((number for number, line in enumerate(lines[1:], 1) if line.rstrip() == "+++"), None)
+    if end is None: return 1, "its front matter does not end; write a line +++ below it"
+    try: front = tomllib.loads("\n".join(lines[1:end]))
+    except tomllib.TOMLDecodeError as error:
+        place = re.search(r" \(at line (\d+), column \d+\)", str(error))
+        number = int(place[1]) if place else end # of the line in the text, counted from 0
+        if lines[number].startswith("date"): return number + 1, "its date is none; write one such as date=2021-12-19"
+        return number + 1, f"its front matter is no TOML: {str(error).replace(place[0] if place else '', '')}"
+    number = next((number for number, line in enumerate(lines[:end], 1) if line.startswith("date")), 1)
+    if not isinstance(front.get("date"), date): return number, "it has no date; write one into its front matter, such as date=2021-12-19"
 
 
 def first_raw(
@@ -149,6 +171,9 @@ def build(
 ) -> list[str]: # what is wrong; then nothing was built
     "Build the site with its search index; a site that was there stays until the new one is whole."
     origins, stage = make_pages(root), root/STAGE
+    faults = {path: front_matter_fault(path.read_text(encoding="utf-8")) for path in sorted((root/"lesson_notes").glob("*.md"))}
+    wrong = [f"{path.relative_to(root)}:{fault[0]}: {fault[1]}" for path, fault in faults.items() if fault]
+    if wrong: return wrong
     shutil.rmtree(stage, ignore_errors=True)
     process = hugo(root, "--baseURL", base, "--destination", str(stage), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     log = process.communicate()[0]
@@ -170,9 +195,10 @@ def summary(
 ) -> str:
     "What the site holds; notes left out are counted."
     count = lambda folder: sum(1 for _ in (root/SITE/folder).glob("*/index.html"))
-    notes, written = count("notes"), sum(1 for _ in (root/"lesson_notes").glob("*.md"))
-    drafts = f", {written - notes} drafts left out" if written > notes else ""
-    return f"{notes} notes{drafts}, {count('chapters')} chapters, {count('library')} modules in {SITE}/"
+    some = lambda number, thing: f"{number} {thing}{'' if number == 1 else 's'}"
+    left_out = sum(1 for _ in (root/"lesson_notes").glob("*.md")) - count("notes")
+    notes = some(count("notes"), "note") + (f" ({some(left_out, 'draft')} left out)" if left_out else "")
+    return f"{notes}, {some(count('chapters'), 'chapter')}, {some(count('library'), 'module')} in {SITE}/"
 
 
 def serve(
@@ -208,6 +234,7 @@ def main():
     try:
         root = repository()
         if args.serve: return serve(root, args.port)
+        if args.base and not re.match("https?://[^/]", args.base): raise ValueError(f"--base is {args.base!r}; it must begin with https:// or http://")
         base = (args.base or base_url()).removesuffix("/") + "/"
         start = time.monotonic()
         wrong = build(root, base)
