@@ -129,7 +129,7 @@ def reload_seconds(
     "Edit a note under the server with live reload, and time when its page has changed."
     process = subprocess.Popen([sys.executable, "blog/build.py", "--serve", "--port", "0"], cwd=home, text=True, stdout=subprocess.PIPE)
     try:
-        address = next(found[0] for line in process.stdout if (found := re.search(r"http://\S+:\d+/", line)))
+        address = next(found[1] for line in process.stdout if (found := re.search(r"the site is at (http://\S+:\d+/)", line)))
         note = sorted((home/"lesson_notes").glob("*.md"))[-1]
         page = lambda: urllib.request.urlopen(f"{address}notes/{note.stem}/", timeout=10).read().decode()
         times, text = [], note.read_text()

@@ -7,11 +7,14 @@ import argparse
 import os
 import re
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import sysconfig
 import time
 import tomllib
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -19,7 +22,8 @@ from urllib.parse import unquote, urlsplit
 from mark1.chapters import repository, setting
 from pages import make_pages
 
-SITE, STAGE = Path("_site"), Path("_run/blog/site") # below the repository; a site is built in the second, and moved when it is whole
+SITE, STAGE, SERVED = Path("_site"), Path("_run/blog/site"), Path("_run/blog/served") # below the repository; a site is built in
+# the second and moved into the first when it is whole; the third is what the server shows
 RAW = re.compile(r"<!--|</?[a-zA-Z][^>\n]*>") # raw HTML, in a line outside of code
 MAIN = re.compile(r'<main [^>]*data-source="?([^" >]+)')
 LINK = re.compile(r'<a\b[^>]*?\shref="?([^"\s>]*)')
@@ -201,28 +205,45 @@ def summary(
     return f"{notes}, {some(count('chapters'), 'chapter')}, {some(count('library'), 'module')} in {SITE}/"
 
 
+def free_port(
+    wanted:int, # 0 for any
+) -> int:
+    "The wanted port of the loopback address, or another where it is in use."
+    for port in (wanted, 0):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return probe.getsockname()[1]
+
+
 def serve(
     root:Path, # the repository
-    port:int, # the first to try
+    port:int, # as for `free_port`
 ) -> int: # exit code
     "Serve the site with live reload, drafts included, until Ctrl-C; chapters are made anew when their notebook is saved."
     make_pages(root)
-    process = hugo(root, "server", "--buildDrafts", "--port", str(port), "--bind", "127.0.0.1", "--baseURL", "http://localhost/", "--logLevel", "error")
+    address = f"http://localhost:{free_port(port)}/"
+    shutil.rmtree(root/SERVED, ignore_errors=True)
+    process = hugo(root, "server", "--buildDrafts", "--port", str(urlsplit(address).port), "--bind", "127.0.0.1", "--baseURL", address,
+                   "--destination", str(root/SERVED), "--noHTTPCache")
     saved = lambda: {path: path.stat().st_mtime_ns for path in (root/"nbs").glob("*.ipynb")}
-    before = saved()
+    before, indexed = saved(), False
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)) # so that Hugo is ended then, too
     try:
         while process.poll() is None:
             time.sleep(.2)
-            now = saved()
-            if now == before: continue
-            before = now
+            if not indexed and (root/SERVED/"search"/"index.html").exists(): # of the first state; `make site` makes it anew
+                subprocess.run([binary("pagefind_bin/pagefind"), "--site", str(root/SERVED), "--quiet"], capture_output=True)
+                print(f"mark1: the site is at {address}; Ctrl-C ends it", flush=True)
+                indexed = True
+            if saved() == before: continue
+            before = saved()
             try: make_pages(root)
             except (ValueError, OSError) as error: print(f"mark1: {error}", file=sys.stderr) # half saved, perhaps: the next save mends it
     except KeyboardInterrupt: pass
     finally:
         process.terminate()
         process.wait()
-    return process.returncode if process.returncode and process.returncode > 0 else 0
+    return max(process.returncode, 0)
 
 
 def main():
