@@ -112,8 +112,9 @@ def cell_record(
         shown(output, name if i == 0 else f"{name}-{i}", files) for i, output in enumerate(cell.outputs)]
     exported = bool({"export", "exports"} & marks.keys())
     fold = marks.get("code-fold", "")
-    summary = "Imports" if is_imports(code) else "Kept out of the library's public names" if "exporti" in marks else \
-        marks.get("code-summary", "Code") if fold in ("true", "show") else ""
+    if is_imports(code): summary = "Imports"
+    elif "exporti" in marks: summary = "Answer" if "@exercise(" in code else "Internal code"
+    else: summary = marks.get("code-summary", "Code") if fold in ("true", "show") else ""
     record = {"label": label, "caption": marks.get("fig-cap") or marks.get("tbl-cap", ""), "alt": marks.get("fig-alt", ""),
               "code": "" if marks.get("echo") == "false" else code, "fold": summary, "open": fold == "show",
               "defines": names_defined(code) if exported and code and not is_imports(code) else [],
