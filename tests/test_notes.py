@@ -6,7 +6,7 @@ import tomllib
 
 import nbformat
 import pytest
-from mark1.chapters import directives
+from mark1.chapters import directives, setting
 
 from conftest import ROOT
 
@@ -101,7 +101,7 @@ PLANTED = {
     "a number like one in code, of another sentence": "Say `valid_pct=0.2`. It held back 20%.",
     "a number unlike the one in code": "By `valid_pct=0.2` it holds back a third of them.",
     "a link to our own chapter": "It got [3 wrong](../nbs/01_first_model.ipynb#num-error).",
-    "a link to our own repository": "It got 3 wrong ([see](https://github.com/mark1-course/mark1/blob/main/README.md)).",
+    "a link to our own repository": f"It got 3 wrong ([see]({setting('git_url')}/blob/main/README.md)).",
     "the sentence after the one that cites": "It is [published](https://arxiv.org/abs/1311.2901). It got 3 wrong.",
     "a heading": "## 3 of 80 wrong",
     "a list item": "1. It got 3 wrong.",
