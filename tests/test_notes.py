@@ -62,7 +62,7 @@ def stale(text, shown):
 def test_every_number_of_a_note_has_an_origin(path):
     text = path.read_text(encoding="utf-8")
     for line, number, _, origin in numbers(text): print(f"{path.name}:{line}: {number} — {origin}") # pytest -rP shows them
-    assert unsourced(text, path.name) == []
+    assert not unsourced(text, path.name), "\n".join(unsourced(text, path.name))
     assert sum(number.origin == "embed" for number in numbers(text)) > 15
 
 
@@ -70,7 +70,7 @@ def test_every_number_of_a_note_has_an_origin(path):
 def test_what_a_note_embeds_is_what_the_chapters_show(path, shown):
     text = path.read_text(encoding="utf-8")
     for target, pick in EMBED.findall(text): print(f"{target}: {picked(pick, shown[target]) if pick else 'all of it'}")
-    assert stale(text, shown) == []
+    assert not stale(text, shown), "\n".join(stale(text, shown))
     figures = [target for target, pick in EMBED.findall(text) if "#fig-" in target]
     assert figures and all(shown[target] == "a picture" for target in figures)
 

@@ -68,7 +68,8 @@ def misspelt(path, dictionary):
 
 @pytest.mark.parametrize("path", [*PAGES, *NOTEBOOKS], ids=lambda path: path.name)
 def test_words_are_spelt_as_in_the_dictionary(path, dictionary):
-    assert misspelt(path, dictionary) == []
+    found = misspelt(path, dictionary)
+    assert not found, "\n".join(found)
 
 
 def test_a_planted_misspelling_is_found_where_it_stands(tmp_path, dictionary):
