@@ -20,6 +20,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from mark1.chapters import repository, setting
+from origins import unsourced as unsourced_numbers
 from pages import make_pages
 
 SITE, STAGE, SERVED = Path("_site"), Path("_run/blog/site"), Path("_run/blog/served") # below the repository; a site is built in
@@ -175,13 +176,16 @@ def build(
 ) -> list[str]: # what is wrong; then nothing was built
     "Build the site with its search index; a site that was there stays until the new one is whole."
     origins, stage = make_pages(root), root/STAGE
-    faults = {path: front_matter_fault(path.read_text(encoding="utf-8")) for path in sorted((root/"lesson_notes").glob("*.md"))}
-    wrong = [f"{path.relative_to(root)}:{fault[0]}: {fault[1]}" for path, fault in faults.items() if fault]
+    wrong, unsourced = [], []
+    for path in sorted((root/"lesson_notes").glob("*.md")):
+        text, name = path.read_text(encoding="utf-8"), path.relative_to(root).as_posix()
+        if fault := front_matter_fault(text): wrong.append(f"{name}:{fault[0]}: {fault[1]}")
+        else: unsourced += unsourced_numbers(text, name)
     if wrong: return wrong
     shutil.rmtree(stage, ignore_errors=True)
     process = hugo(root, "--baseURL", base, "--destination", str(stage), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     log = process.communicate()[0]
-    wrong = complaints(log, root, origins)
+    wrong = complaints(log, root, origins) + unsourced
     if process.returncode and not wrong: wrong = [log.strip()]
     if wrong: return wrong
     pagefind = subprocess.Popen([binary("pagefind_bin/pagefind"), "--site", str(stage), "--quiet"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

@@ -2,7 +2,7 @@
 
     python blog/origins.py lesson_notes/*.md
 
-A literal passes in a date, code, a version, an ordinal or name, the target of a link, in a sentence that cites a source outside the
+A literal passes in a date, code, a formula, a version, an ordinal or name, the target of a link, in a sentence that cites a source outside the
 repository, and where it says again what code in the same sentence says (`valid_pct=0.2`, a fifth). In words, what has the form of a
 measurement counts (nine of ten, forty per cent, three times as many, a third of), and every word from thirteen on.
 """
@@ -22,7 +22,7 @@ class Number(NamedTuple):
     line: int # of the file, from 1
     number: str # as it is written; an embed and a link's target whole
     sentence: str # that it stands in, on one line
-    origin: str|None # 'embed', 'date', 'code', 'version', 'ordinal', 'name', 'link' or 'cited'; None where it has none
+    origin: str|None # 'embed', 'date', 'code', 'formula', 'version', 'ordinal', 'name', 'link' or 'cited'; None where it has none
 
 
 either = "|".join
@@ -80,6 +80,7 @@ MARKUP = [(origin, needle, re.compile(pattern, re.DOTALL | re.MULTILINE)) for or
     ("code", "```", r"^[ \t]*(```+).*?(?:^[ \t]*\1`*[ \t]*$|\Z)"),
     ("code", "~~~", r"^[ \t]*(~~~+).*?(?:^[ \t]*\1~*[ \t]*$|\Z)"),
     ("code", "`", r"(`+)(?!`)(?:(?!\n[ \t]*\n).)+?(?<!`)\1(?!`)"),
+    ("formula", "$", r"(\$\$?)(?!\s)(?:(?!\d\.\d|\d{3})[^$])+?(?<!\s)\1"), # its constants; what has decimals was measured
     ("code", "<!--", r"<!--.*?-->"),
     ("code", ">", r"</?[a-zA-Z][\w-]*(?:\s[^<>]*)?>"),
     ("embed", "{{", r"\{\{[<%]\s*embed\b.*?[>%]\}\}"),
@@ -145,7 +146,7 @@ def numbers(
     def mask(match):
         "Note the numbers of what is no prose, and hide it."
         if origin == "link" and is_outside(match[0]): away.append(match.start())
-        if origin == "code": found.extend((match.start() + each.start(), each[0], origin) for each in re.finditer(NUMERAL, match[0]))
+        if origin in ("code", "formula"): found.extend((match.start() + each.start(), each[0], origin) for each in re.finditer(NUMERAL, match[0]))
         elif origin == "embed" or re.search(r"\d", match[0]): found.append((match.start(), match[0].strip("](<"), origin))
         return hide(match)
 

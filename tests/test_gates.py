@@ -56,8 +56,9 @@ FAULTY = { # fault, as the table in CONTRIBUTING names it: the note's text, and 
     "a note with a link that leads nowhere": ("Words, and\na [link](2021-12-20.md).\n", 7),
     "a note with a link to a heading that is gone": ("A [link](../nbs/01_toy.ipynb#another-heading).\n", 6),
     "a note with a link that runs a script": ("A [link](javascript:alert(1)).\n", 6),
-    "a note with raw HTML": ("Words.\n\n```html\n<b>code</b>\n```\n\n<script>alert(1)</script>\n", 12),
+    "a note with raw HTML": ("Words.\n\n```html\n<b>code</b>\n```\n\n<script>alert()</script>\n", 12),
     "a note with a formula that is no TeX": ("Words.\n\n$$\\frac{1}{$$\n", 8),
+    "a note with a number that has no source": ("Words.\n\nIt got 13 of 80 wrong.\n", 8),
     "a note with an unknown shortcode": ('Words.\n\n{{< embd "x" >}}\n', 8),
     "a note with a shortcode that does not end": ('Words.\n\n{{< embed "x"\n', 9),
 }
@@ -138,12 +139,12 @@ def test_lost_pictures_get_a_described_box(home):
 
 def test_a_note_as_another_engine_left_it(home):
     "Pictures that are missing and have no alt text, a tag of a template language after a paragraph, a picture after a list."
-    text = "Words and\na [link](https://example.org/)\n![](2021-12-19/one.png)\nmore words.\n{% end %}\n\nCosts $5 and $6.\n\n- `{% raw %}` in code\n\n![](2021-12-19/two.png)\n"
+    text = "Words and\na [link](https://example.org/)\n![](2021-12-19/one.png)\nmore words.\n{% end %}\n\nCosts $5 and $6 ([list](https://example.org/)).\n\n- `{% raw %}` in code\n\n![](2021-12-19/two.png)\n"
     (home/"lesson_notes"/"2021-12-19"/"lost.toml").write_text('"one.png" = "The first"\n"two.png" = "The second"\n')
     result = build(home, text)
     assert result.returncode == 0, result.stderr
     shown = page(home)
-    assert "{% end" not in shown and "{% raw %}" in shown and "more words." in shown and "Costs $5 and $6." in shown
+    assert "{% end" not in shown and "{% raw %}" in shown and "more words." in shown and "Costs $5 and $6 (" in shown
     assert shown.count('<figure class="lost">') == 2
 
 
