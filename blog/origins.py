@@ -38,8 +38,9 @@ SIGNS = "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
 EXACT = rf"(?:(?:an?|{either(SMALL + BIG)})[ -](?:and )?){{,4}}(?:{either(BIG)})\b(?:[ -](?:and )?(?:{either(SMALL + BIG)})\b){{,6}}" # two hundred and ten
 COUNT = rf"(?:{EXACT}|{either(SMALL)}|{NUMERAL})"
 THAN = "as|more|less|fewer|larger|bigger|smaller|greater|higher|lower|better|worse|faster|slower|longer|shorter|the|that|its"
-START = re.compile(rf"\b(?:an? )?(?:{either([*SMALL, *BIG, *PARTS, 'twice', 'thrice'])})|(?<!\w)[-+−]?\d|\d|[{SIGNS}]") # of all that may be a number
-MEASURED = re.compile(either([ # matched there
+START = re.compile( # of all that may be a number
+    rf"\b(?:an? )?(?:{either([*SMALL, *BIG, *PARTS, 'twice', 'thrice'])})|(?<!\w)[-+−]?\d|\d|[{SIGNS}]")
+MEASURED = re.compile(either([ # what is one, matched there
     rf"{COUNT}[ -](?:per ?cent|percentage points?)\b",
     rf"(?!one of(?: the| two| three| four)\b){COUNT}(?: times)? (?:of|in|out of)(?: the| every| all)? {COUNT}\b",
     rf"(?:twice|thrice|{COUNT} times) (?=(?:{THAN})\b)",
@@ -55,10 +56,10 @@ MONTHS = ("January February March April May June July August September October N
           "Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Nov Dec")
 DAY, YEAR = r"\d\d?(?:st|nd|rd|th)?\b", r"(?:1[5-9]|20)\d\d\b(?![.,]?\d)"
 WHOLE = r"\d+(?:\.\d+)*\b(?![,.]?\d| ?%)" # of a number that names something
-BEFORE = "in since until before after by circa around from to of and between year early late spring summer autumn winter"
+BEFORE = "in since until before after circa around from to of and between year early late spring summer autumn winter"
 NEXT = "and|to|or|the|a|an|it|he|she|they|we|when|by|for|at|with|in|on|was|is|has|had|as|but|that|already"
 NAMES = "lesson lessons chapter chapters part section sections figure table page pages exercise exercises equation step question issue volume mark seed rtx gtx"
-WARES = "version release python pytorch torch torchvision fastai nbdev numpy pandas timm hugo cuda ubuntu debian windows apache by by-sa"
+WARES = "version python pytorch torch torchvision fastai nbdev numpy pandas timm hugo cuda ubuntu debian windows apache"
 REASONS = {origin: re.compile(pattern) for origin, pattern in { # what a number in figures may be, matched where it starts
     "link": r"(?<=\[\^)\w+", # to a footnote
     "date": either([
@@ -92,7 +93,7 @@ MARKUP = [(origin, needle, re.compile(pattern, re.DOTALL | re.MULTILINE)) for or
 ]]
 MARKER = re.compile(r"^[ \t]*(#{1,6} +)?\(?(\d+)[.)](?=\s)", re.MULTILINE)
 HEADING = re.compile(r"^(#{1,6} .*)\n", re.MULTILINE)
-END = re.compile(r"\n[ \t]*\n|\n(?=[ \t]*(?:[-*+>|#]|\[\^))|\0|" # a paragraph, item, row, footnote; what is marked below
+END = re.compile(r"\n[ \t]*\n|\n(?=[ \t]*(?:[-*+] |\||#{1,6} |\[\^))|\0|" # a paragraph, item, row, footnote; what is marked below
                  r"[.!?…](?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bcf\.)(?<!\bvs\.)(?<!\bDr\.)(?<!\b[A-Z]\.)[\"'”’)\]*_]*(?:\[\^[^\]]+\])*(?=\s)")
 
 
@@ -102,7 +103,7 @@ def worth(
     "The value of a number; per cent and parts are of 1."
     words = re.split(r"[ -]", number.lower())
     if words[-1].removesuffix("s") in PARTS: return WORTH.get(words[0], 1)/PARTS[words[-1].removesuffix("s")]
-    if words[0] in WORTH: return WORTH[words[0]]/(100 if "cent" in words[-1] else 1)
+    if words[0] in WORTH and (len(words) == 1 or "cent" in words[1]): return WORTH[words[0]]/(100 if words[1:] else 1)
     try: return float(number.rstrip(" %").replace(",", "").replace("−", "-"))/(100 if number.endswith("%") else 1)
     except ValueError: return None
 
@@ -153,7 +154,7 @@ def numbers(
     prose = FRONT.sub(hide, text)
     for origin, needle, pattern in MARKUP:
         if needle in prose: prose = pattern.sub(mask, prose)
-    coded = [(start, worth(number)) for start, number, origin in found if origin == "code"]
+    coded = [(start, value) for start, number, origin in found if origin == "code" and (value := worth(number)) is not None]
     for start, end in markers(prose):
         found.append((start, prose[start:end], "ordinal"))
         prose = prose[:start] + "\1"*(end - start - 1) + "\0" + prose[end:]
@@ -171,8 +172,8 @@ def numbers(
         lower = sentence.translate(LOWER)
         cites = bisect_left(away, end) > bisect_left(away, start)
         while first := START.search(lower, at):
-            match, why = next(((match, origin) for origin, pattern in REASONS.items() if (match := pattern.match(sentence, first.start()))),
-                              (MEASURED.match(lower, first.start()), None))
+            reasons = ((match, origin) for origin, pattern in REASONS.items() if (match := pattern.match(sentence, first.start())))
+            match, why = next(reasons, (MEASURED.match(lower, first.start()), None))
             at = match.end() if match else first.end()
             if not match: continue
             number = sentence[match.start():at].strip()
