@@ -83,7 +83,7 @@ def our_site(
     shutil.copy(ROOT/"settings.ini", folder)
     for name in ("README.md", "CONTRIBUTING.md", "LICENSE"): shutil.copy(ROOT/name, folder)
     write_notes(folder/"lesson_notes", count)
-    shutil.copy(ROOT/"lesson_notes"/"2021-12-19.md", folder/"lesson_notes") # the README links to it
+    for path in (ROOT/"lesson_notes").glob("*.md"): shutil.copy(path, folder/"lesson_notes") # the README links to them
     return folder
 
 

@@ -247,6 +247,7 @@ def make_pages(
     for weight, (place, path) in enumerate(notebooks.items(), 1):
         if not path.exists(): continue
         front, body, files, starts = chapter_page(path, root)
+        if place == "start": front |= {"title": "What Mark 1 is", "description": "How to start, what it takes, the commands, and what is where"}
         text = page_text({**front, "weight": weight}, body)
         offset = text.decode().index("\n}\n") # the end of the front matter
         before = text.decode()[:offset + 3].count("\n") + 1
@@ -255,7 +256,8 @@ def make_pages(
         files["index.md"] = text
         if front["module"] and (entries := module_entries(path)):
             written.add(PAGES/"library"/front["module"]/"index.md")
-            about = {"title": f"mark1.{front['module']}", "description": front["description"], "weight": weight, "entries": entries,
+            about = {"title": f"mark1.{front['module']}", "weight": weight, "entries": entries,
+                     "description": f"Functions, classes and constants of chapter {path.stem[:2]}: {', '.join(entry['name'] for entry in entries)}",
                      "chapter": path.stem, "source": f"nbs/{path.name}"}
             write(root/PAGES/"library"/front["module"]/"index.md", page_text(about))
         for name, content in files.items():

@@ -25,8 +25,8 @@ async function look() {
     if (found === null || mine !== latest) return // more was typed meanwhile
     pages = await Promise.all(found.results.slice(0, 20).map(result => result.data()))
     if (mine !== latest) return
-    status.textContent = found.results.length === 0 ? `Nothing here has “${words}”.`
-      : `${found.results.length} ${found.results.length === 1 ? "page has" : "pages have"} “${words}”${found.results.length > 20 ? "; the first 20" : ""}.`
+    status.textContent = found.results.length === 0 ? `No page for “${words}”.`
+      : `${found.results.length} ${found.results.length === 1 ? "page" : "pages"} for “${words}”${found.results.length > 20 ? "; the first 20" : ""}.`
   } catch { status.textContent = "The search index could not be loaded; it is made by `make site`."; return }
   hits.replaceChildren(...pages.map(hit))
 }

@@ -5,7 +5,7 @@ const isDark = () => (root.dataset.theme ?? (matchMedia("(prefers-color-scheme: 
 if (["dark", "light"].includes(stored())) root.dataset.theme = stored()
 
 addEventListener("DOMContentLoaded", () => {
-  const button = document.getElementById("theme")
+  const button = document.getElementById("theme-switch")
   const name = () => { button.textContent = isDark() ? "Light" : "Dark"; button.ariaLabel = `${button.textContent} theme` }
   button.hidden = false
   name()
