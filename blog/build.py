@@ -176,14 +176,13 @@ def build(
 ) -> list[str]: # what is wrong; then nothing was built
     "Build the site with its search index; a site that was there stays until the new one is whole."
     origins, stage = make_pages(root), root/STAGE
-    wrong, unsourced = [], []
-    for path in sorted((root/"lesson_notes").glob("*.md")):
-        text, name = path.read_text(encoding="utf-8"), path.relative_to(root).as_posix()
-        if fault := front_matter_fault(text): wrong.append(f"{name}:{fault[0]}: {fault[1]}")
-        else: unsourced += unsourced_numbers(text, name)
+    notes = {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in sorted((root/"lesson_notes").glob("*.md"))}
+    faults = {name: front_matter_fault(text) for name, text in notes.items()}
+    wrong = [f"{name}:{fault[0]}: {fault[1]}" for name, fault in faults.items() if fault]
     if wrong: return wrong
     shutil.rmtree(stage, ignore_errors=True)
     process = hugo(root, "--baseURL", base, "--destination", str(stage), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    unsourced = [sentence for name, text in notes.items() for sentence in unsourced_numbers(text, name)] # while Hugo works
     log = process.communicate()[0]
     wrong = complaints(log, root, origins) + unsourced
     if process.returncode and not wrong: wrong = [log.strip()]
