@@ -1,11 +1,12 @@
 # The few commands a person types. Behind them stands the console command `mark1`.
 PYTHON ?= python3
-READY  := .venv/.mark1-ready
-MARK1  := .venv/bin/mark1
+VENV   := $(or $(MARK1_VENV),.venv)
+READY  := $(VENV)/.mark1-ready
+MARK1  := $(VENV)/bin/mark1
 
-.PHONY: help setup run test test-slow lab refresh blog site browser bench lock
+.PHONY: help setup run test test-slow test-container lab refresh blog site browser bench lock
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv and install the locked packages (run, test and lab do this by themselves)
 $(READY): build/requirements.txt build/setup.py pyproject.toml
@@ -19,7 +20,11 @@ test: setup ## run everything that is checked: nbdev_test, nbval, pytest
 	@$(MARK1) test
 
 test-slow: setup ## the checks that take minutes: every real photograph held out once
-	@. .venv/bin/activate && pytest -m slow tests
+	@. $(VENV)/bin/activate && pytest -m slow tests
+
+test-container: setup ## `ez env go` for real, to chapter 01 inside a container: minutes, and 15 GB of disk for a while
+	@.ci/engine
+	@. $(VENV)/bin/activate && pytest -m "slow or not slow" -rs -s tests/test_container.py
 
 lab: setup ## open JupyterLab at the first model
 	@$(MARK1) lab
@@ -28,18 +33,18 @@ refresh: setup ## run the chapters and write fresh outputs back into nbs/, mark1
 	@$(MARK1) refresh $(CHAPTERS)
 
 blog: setup ## serve notes and chapters as a site, with live reload while you write
-	@.venv/bin/python blog/build.py --serve
+	@$(VENV)/bin/python blog/build.py --serve
 
 site: setup ## build that site into _site/; BASE=https://… says where it will be shown
-	@.venv/bin/python blog/build.py $(if $(BASE),--base "$(BASE)")
+	@$(VENV)/bin/python blog/build.py $(if $(BASE),--base "$(BASE)")
 
 browser: ## what the tests of the site look for: Chromium, axe, the HTML checker
 	@sh tests/browser.sh
 
 bench: setup ## measure, each against its peers: running and testing, building the site; ROUNDS=3
-	@.venv/bin/python benchmarks/runner.py --tests --rounds $(or $(ROUNDS),3)
-	@.venv/bin/python benchmarks/blog.py --rounds $(or $(ROUNDS),3)
+	@$(VENV)/bin/python benchmarks/runner.py --tests --rounds $(or $(ROUNDS),3)
+	@$(VENV)/bin/python benchmarks/blog.py --rounds $(or $(ROUNDS),3)
 
 lock: ## write build/requirements.txt anew from pyproject.toml
-	.venv/bin/uv pip compile --quiet --upgrade --universal --extra site --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --extra site --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--no-emit-index-url --no-emit-find-links pyproject.toml -o build/requirements.txt

@@ -12,7 +12,8 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-VENV, LOCK = ROOT / ".venv", ROOT / "build" / "requirements.txt"
+VENV = Path(os.environ.get("MARK1_VENV") or ROOT / ".venv")  # dev containers keep theirs outside of the workspace
+LOCK = ROOT / "build" / "requirements.txt"
 SCRIPTS = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = SCRIPTS / ("python.exe" if os.name == "nt" else "python")
 GIGABYTES = 8 if sys.platform == "linux" else 3  # Linux wheels of torch bring CUDA along
@@ -59,7 +60,7 @@ def main():
     network = ("the packages could not be fetched or installed (the lines above say which and why); "
                "set-up needs the network once: check it, and run the same command again")
     if not PYTHON.exists() or subprocess.run([str(PYTHON), "-m", "pip", "--version"], capture_output=True).returncode:
-        print("mark1: making .venv", flush=True)
+        print("mark1: making %s" % VENV.name, flush=True)
         run([sys.executable, "-m", "venv", "--clear", VENV], "could not make %s; is the folder writable?" % VENV)
     quiet = [] if sys.stdout.isatty() else ["-q"]
     with tempfile.TemporaryDirectory() as folder:
@@ -71,13 +72,16 @@ def main():
     print("mark1: installing the locked packages (the first time this downloads some gigabytes)", flush=True)
     environment = dict(os.environ, UV_HTTP_TIMEOUT="300")
     run(uv + ["--require-hashes", "-r", LOCK], network, env=environment)
-    run(uv + ["--no-deps", "--no-build-isolation", "--offline", "-e", ROOT],
-        "mark1 itself could not be installed; the lines above say why")
+    whole = (ROOT / "pyproject.toml").exists()  # not while an image is built: there are only the packages
+    if whole:
+        run(uv + ["--no-deps", "--no-build-isolation", "--offline", "-e", ROOT],
+            "mark1 itself could not be installed; the lines above say why")
     settings = VENV / "share" / "jupyter" / "lab" / "settings"
     settings.mkdir(parents=True, exist_ok=True)
     (settings / "overrides.json").write_text(json.dumps(  # JupyterLab neither asks about news nor looks for updates
         {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}))
-    (VENV / ".mark1-ready").touch()
+    if whole:
+        (VENV / ".mark1-ready").touch()
     print("mark1: ready after %.0f s" % (time.time() - start), flush=True)
 
 

@@ -1,0 +1,341 @@
+"""`ez env go` on a real engine: build, start, a notebook cell inside, a second run, the way over SSH.
+
+Docker's engine is used where one answers; where none does and Debian's is installed (`.ci/engine` does that), one is
+started for these tests. Without either they skip and say why.
+"""
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from importlib.metadata import PackageNotFoundError, requires
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from conftest import ROOT
+
+BASE, CACHE = "mark1-test-base", Path("/var/tmp/mark1-test")
+CA = Path("/etc/ssl/certs/ca-certificates.crt")
+BIN = Path(sys.executable).parent
+
+
+def run(*words, check=True, timeout=900, **kwargs):
+    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, timeout=timeout, **kwargs)
+    assert not check or done.returncode == 0, f"{words}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done
+
+
+def answers():
+    return shutil.which("docker") and run("docker", "info", check=False).returncode == 0
+
+
+@pytest.fixture(scope="session")
+def engine():
+    "Docker's engine, with an image to build on; one of our own is ended afterwards."
+    folder, own = None, None
+    if not shutil.which("npx") and not shutil.which("devcontainer"): pytest.skip("no npx for the Dev Containers CLI; install Node.js 20 (.ci/engine says how)")
+    if not answers():
+        if not shutil.which("dockerd") or os.geteuid(): pytest.skip("no engine answers, and there is no dockerd that could be started as root; .ci/engine installs it on Debian")
+        folder = Path(tempfile.mkdtemp(prefix="mark1-", dir="/var/tmp"))
+        os.environ["DOCKER_HOST"] = f"unix://{folder}/docker.sock"
+        with open(folder/"log", "w") as log:
+            own = subprocess.Popen(["dockerd", f"--data-root={folder}/data", f"--exec-root={folder}/exec", "-H", os.environ["DOCKER_HOST"],
+                                    "-p", folder/"pid", "--iptables=false", "--bridge=none"], stdout=log, stderr=log)
+        until = time.monotonic() + 60
+        while not answers() and own.poll() is None and time.monotonic() < until: time.sleep(.3)
+    try:
+        if not answers(): pytest.skip(f"the engine does not start here: {(folder/'log').read_text().strip().splitlines()[-1]}")
+        if run("docker", "image", "inspect", BASE, check=False).returncode: make_base()
+        yield
+    finally:
+        if own:
+            for container in run("docker", "ps", "-aq", check=False).stdout.split(): run("docker", "rm", "-f", container, check=False)
+            own.terminate()
+            own.wait(60)
+            os.environ.pop("DOCKER_HOST")
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def make_base():
+    "An image with Debian, Python and git: made by debootstrap, which needs no registry of images, or fetched."
+    if shutil.which("debootstrap") and not os.geteuid():
+        archive = CACHE/"bookworm.tar"
+        if not archive.exists():
+            CACHE.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=CACHE) as root:
+                run("debootstrap", "--variant=minbase", "--include=python3-venv,make,git,ca-certificates", "bookworm", f"{root}/root")
+                run("tar", "-C", f"{root}/root", "-cf", f"{archive}.new", ".")
+            os.replace(f"{archive}.new", archive)
+        run("docker", "import", archive, BASE)
+    elif run("docker", "pull", "python:3.11-bookworm", check=False).returncode == 0: run("docker", "tag", "python:3.11-bookworm", BASE)
+    else: pytest.skip("there is no image to build on: neither debootstrap as root, nor a registry that answers")
+
+
+def small_lock(*names):
+    "The lines of the lock for some packages and what they require."
+    wanted, waiting = set(), [(name, "") for name in names] # with an extra
+    normal = lambda name: re.sub(r"[-_.]+", "-", name).lower()
+    while waiting:
+        name, extra = waiting.pop()
+        if (normal(name), extra) in wanted: continue
+        wanted.add((normal(name), extra))
+        try: needs = [Requirement(text) for text in requires(name) or ()]
+        except PackageNotFoundError: continue # for another system
+        waiting += [(need.name, each) for need in needs if need.marker is None or need.marker.evaluate({"extra": extra})
+                    for each in ("", *need.extras)]
+    entries = re.split(r"\n(?=\S)", (ROOT/"build"/"requirements.txt").read_text().strip())
+    return "\n".join(entry for entry in entries if normal(entry.split("==")[0]) in {name for name, _ in wanted}) + "\n"
+
+
+def bare(folder, work):
+    "A bare repository that holds what lies in `work`, to be cloned by its path."
+    author = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+    for words in (("init", "-q", "-b", "main"), ("add", "-A", "-f"), (*author, "commit", "-qm", "all")): run("git", *words, cwd=work)
+    run("git", "clone", "-q", "--bare", work, folder)
+    return folder
+
+
+def for_this_network(work, small=True, mounts=()):
+    "Change a copy of the repository so that it builds here: the imported base, the host's network and certificates, few packages."
+    for path in work.glob(".devcontainer/**/devcontainer.json"):
+        config = json.loads(path.read_text())
+        config["build"] |= {"args": {"BASE_IMAGE": BASE}, "options": ["--network=host"]}
+        config["runArgs"] = ["--network=host", *(word for word in config["runArgs"] if not word.startswith("--publish"))]
+        config["mounts"] = [*mounts, *config["mounts"]]
+        if mounts: config["containerEnv"] |= {"UV_CACHE_DIR": "/uv-cache", "UV_LINK_MODE": "copy"}
+        path.write_text(json.dumps(config))
+    dockerfile = work/"build"/"Dockerfile"
+    text = dockerfile.read_text()
+    if CA.exists():
+        shutil.copy(CA, work/"build"/"ca.crt")
+        text = text.replace("USER root\n", f"USER root\nCOPY ca.crt {CA}\nENV SSL_CERT_FILE={CA} PIP_CERT={CA}\n")
+    lock = small_lock("uv", "setuptools", "pip", "ipykernel", "nbclient", "jupyterlab")
+    (work/"build"/"small.txt").write_text(lock)
+    dockerfile.write_text(text.replace("COPY check_base.sh requirements.txt setup.py /opt/course/build/",
+                                       "COPY check_base.sh setup.py /opt/course/build/\nCOPY small.txt /opt/course/build/requirements.txt"))
+    if small: (work/"build"/"requirements.txt").write_text(lock)
+
+
+def copy_of_the_course(work):
+    "The files of this repository as git knows them."
+    names = run("git", "ls-files", "-co", "--exclude-standard", cwd=ROOT).stdout.splitlines()
+    for name in names:
+        if (ROOT/name).is_file():
+            (work/name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT/name, work/name)
+
+
+@pytest.fixture(scope="session")
+def course(engine, tmp_path_factory):
+    "A bare repository with a copy of the course that builds here."
+    home = tmp_path_factory.mktemp("course")
+    (home/"work").mkdir()
+    copy_of_the_course(home/"work")
+    for_this_network(home/"work")
+    return bare(home/"course.git", home/"work")
+
+
+def ez(*words, cwd, **variables):
+    environment = {**os.environ, **variables}
+    return subprocess.run([BIN/"ez", "env", "go", *map(str, words)], cwd=cwd, env=environment, capture_output=True, text=True, timeout=1800)
+
+
+def all_files(folder):
+    "Every file of a clone outside of .git, with its content and its time."
+    return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in Path(folder).rglob("*") if path.is_file() and ".git" not in path.parts}
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory):
+    "A folder to clone into, which the user of the containers may write to."
+    folder = Path(tempfile.mkdtemp(prefix="mark1-place-", dir="/var/tmp"))
+    folder.chmod(0o777)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+CELL = """import nbformat, nbclient
+notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("import sys, mark1, getpass; print(sys.prefix, getpass.getuser(), mark1.__version__)")])
+nbclient.NotebookClient(notebook, kernel_name="python3").execute()
+print(notebook.cells[0].outputs[0].text)"""
+
+
+def container_of(folder):
+    found = run("docker", "ps", "-q", "--filter", f"label=devcontainer.local_folder={folder}").stdout.split()
+    assert len(found) == 1
+    return found[0]
+
+
+@pytest.fixture(scope="session")
+def running(course, place):
+    "`ez env go` on the bare repository, the first time."
+    os.umask(0) # the test runs as root, and the container's user writes into the clone
+    begun = time.monotonic()
+    result = ez("-g", course, "-n", ".", cwd=place, PATH=without_code())
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result, place/"course", time.monotonic() - begun
+
+
+def without_code():
+    "The search path, less any folder with VS Code's command: no window is to open."
+    return os.pathsep.join(folder for folder in os.environ["PATH"].split(os.pathsep) if not (Path(folder)/"code").exists())
+
+
+def test_a_cell_runs_inside(running):
+    result, folder, seconds = running
+    shown = run("docker", "exec", "--user", "ezuser", "--workdir", "/workspaces/course", container_of(folder), "python", "-c", CELL).stdout
+    assert shown.split()[:2] == ["/opt/mark1", "ezuser"], shown
+    print(f"first run {seconds:.0f} s; the cell printed {shown.strip()}")
+
+
+def test_jupyterlab_answers_on_the_loopback_address_and_wants_its_token(running):
+    result, folder, _ = running
+    address, token = re.search(r"JupyterLab: (http://127\.0\.0\.1:\d+)/lab\?token=(\w{20,})", result.stdout).groups()
+    assert urllib.request.urlopen(f"{address}/api/contents?token={token}", timeout=30).status == 200
+    with pytest.raises(urllib.error.HTTPError) as refused: urllib.request.urlopen(f"{address}/api/contents", timeout=30)
+    assert refused.value.code == 403
+    listening = run("docker", "exec", container_of(folder), "sh", "-c", "cat /proc/net/tcp /proc/net/tcp6").stdout
+    port = f"{int(address.rpartition(':')[2]):04X}"
+    open_at = {line.split()[1] for line in listening.splitlines() if line.split()[1].endswith(f":{port}") and line.split()[3] == "0A"}
+    assert open_at == {f"0100007F:{port}"} # 127.0.0.1 and nothing else, on the host's network
+
+
+def test_a_second_run_is_quick_and_changes_no_file(running, course, place):
+    first, folder, seconds = running
+    before, container = all_files(folder), container_of(folder)
+    begun = time.monotonic()
+    again = ez(course, "-n", ".", cwd=place, PATH=without_code())
+    assert again.returncode == 0, again.stderr
+    took = time.monotonic() - begun
+    print(f"first run {seconds:.0f} s, second {took:.0f} s")
+    assert all_files(folder) == before and container_of(folder) == container and took < max(seconds/2, 10)
+    assert re.search("token=.*", again.stdout)[0] == re.search("token=.*", first.stdout)[0] # the same server
+
+
+def test_nothing_of_the_user_is_handed_in(running):
+    mounts = json.loads(run("docker", "inspect", container_of(running[1])).stdout)[0]["Mounts"]
+    assert {mount["Destination"] for mount in mounts} == {"/workspaces/course", "/data"}
+
+
+def test_a_repository_with_ez_json_alone(engine, place, tmp_path):
+    work = tmp_path/"work"
+    work.mkdir()
+    (work/"ez.json").write_text(json.dumps({"requires_gpu": "true", "base_container_image": BASE, "run_args": "--network=host", "colour": "blue"}))
+    result = ez(bare(tmp_path/"other.git", work), cwd=place, PATH=without_code())
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "nothing is known of 'colour'" in result.stdout and "has none to use: going on without" in result.stdout
+    folder = place/"other"
+    config = json.loads((folder/".devcontainer"/"devcontainer.json").read_text())
+    assert config["image"] == BASE and "--gpus=all" not in config["runArgs"]
+    assert run("docker", "exec", container_of(folder), "cat", "/workspaces/other/ez.json").stdout == (work/"ez.json").read_text()
+    before = all_files(folder)
+    assert ez(tmp_path/"other.git", cwd=place, PATH=without_code()).returncode == 0 and all_files(folder) == before
+
+
+def test_the_gpu_container_is_refused_where_there_is_no_card(running, course, place):
+    result = ez(course, "--config", "gpu", cwd=place, PATH=without_code())
+    assert result.returncode == 2 and "demands a graphics card, and Docker on this computer has none to use" in result.stderr
+
+
+def test_an_old_base_is_refused_before_it_is_built_on(engine, tmp_path):
+    (tmp_path/"Dockerfile").write_text(f"FROM {BASE}\nRUN rm -f /usr/bin/python3*\n")
+    run("docker", "build", "-q", "-t", "mark1-test-old", tmp_path)
+    work = tmp_path/"work"
+    work.mkdir()
+    (work/"ez.json").write_text('{"base_container_image": "mark1-test-old"}')
+    result = ez(bare(tmp_path/"old.git", work), cwd=tmp_path, PATH=without_code())
+    assert result.returncode == 2 and "mark1-test-old has no Python (python3); name another base image" in result.stderr
+    build = run("docker", "build", "-q", "--network=host", "--build-arg", "BASE_IMAGE=mark1-test-old", ROOT/"build", check=False)
+    assert build.returncode and "mark1-test-old has no Python (python3); name another base image" in build.stdout + build.stderr
+
+
+@pytest.fixture
+def far(tmp_path):
+    "An sshd on the loopback address, with keys of its own; the search path on which `ssh` knows it as `far`."
+    program = shutil.which("sshd") or "/usr/sbin/sshd"
+    if not Path(program).exists() or os.geteuid(): pytest.skip("no sshd that could be started as root; .ci/engine installs it on Debian")
+    Path("/run/sshd").mkdir(exist_ok=True)
+    for name in ("host", "user"): run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path/name)
+    shutil.copy(tmp_path/"user.pub", tmp_path/"authorized")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    home = tmp_path/"home"
+    home.mkdir()
+    (tmp_path/"sshd_config").write_text(f"Port {port}\nListenAddress 127.0.0.1\nHostKey {tmp_path}/host\nAuthorizedKeysFile {tmp_path}/authorized\n"
+        f"StrictModes no\nPasswordAuthentication no\nPidFile none\nSetEnv DOCKER_HOST={os.environ.get('DOCKER_HOST', '')} PATH={without_code()}\n")
+    (tmp_path/"known").write_text(f"[127.0.0.1]:{port} {(tmp_path/'host.pub').read_text()}")
+    (tmp_path/"config").write_text(f"Host far\n HostName 127.0.0.1\n Port {port}\n User root\n IdentityFile {tmp_path}/user\n UserKnownHostsFile {tmp_path}/known\n")
+    (tmp_path/"bin").mkdir()
+    (tmp_path/"bin"/"ssh").write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {tmp_path}/config "$@"\n')
+    (tmp_path/"bin"/"ssh").chmod(0o755)
+    server = subprocess.Popen([program, "-D", "-e", "-f", tmp_path/"sshd_config"], stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 10
+    while socket.socket().connect_ex(("127.0.0.1", port)) and time.monotonic() < until: time.sleep(.1)
+    yield f"{tmp_path/'bin'}{os.pathsep}{without_code()}"
+    server.terminate()
+    server.wait(10)
+
+
+def test_on_another_machine_over_ssh(course, running, far, place, tmp_path):
+    target = place/"over-there"
+    result = ez(course, "-n", "far", "--into", target, cwd=tmp_path, PATH=far, DOCKER_HOST="unix:///nowhere") # its own engine, not ours
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "first let it through: ssh -N -L" in result.stdout and not (tmp_path/"course").exists()
+    shown = run("docker", "exec", "--user", "ezuser", "--workdir", "/workspaces/over-there", container_of(target), "python", "-c", CELL).stdout
+    assert shown.split()[:2] == ["/opt/mark1", "ezuser"]
+    before = all_files(target)
+    again = ez(course, "-n", "far", "--into", target, cwd=tmp_path, PATH=far, DOCKER_HOST="unix:///nowhere")
+    assert again.returncode == 0 and all_files(target) == before
+
+
+def test_ctrl_c_during_the_build(engine, place, tmp_path):
+    work = tmp_path/"work"
+    (work/".devcontainer").mkdir(parents=True)
+    (work/".devcontainer"/"Dockerfile").write_text(f"FROM {BASE}\nRUN echo begun && sleep 300\n")
+    (work/".devcontainer"/"devcontainer.json").write_text('{"build": {"dockerfile": "Dockerfile", "options": ["--network=host"]}}')
+    (work/"mine.txt").write_text("mine")
+    repository = bare(tmp_path/"slow.git", work)
+    process = subprocess.Popen([BIN/"ez", "env", "go", repository], cwd=tmp_path, env={**os.environ, "PATH": without_code()}, text=True,
+                               stdout=subprocess.PIPE, stderr=open(tmp_path/"progress", "w"), start_new_session=True)
+    until = time.monotonic() + 120
+    while "sleep 300" not in (tmp_path/"progress").read_text() and time.monotonic() < until: time.sleep(.2)
+    time.sleep(1)
+    before = all_files(tmp_path/"slow")
+    os.killpg(process.pid, signal.SIGINT) # as a terminal does
+    process.wait(30)
+    said = (tmp_path/"progress").read_text()
+    assert process.returncode == 130 and "ez: stopped; the repository stays as it is" in said and "Traceback" not in said, said[-2000:]
+    assert all_files(tmp_path/"slow") == before and (tmp_path/"slow"/"mine.txt").read_text() == "mine"
+
+
+@pytest.mark.slow
+def test_the_whole_course_in_the_container(engine, place, tmp_path):
+    "Every package of the lock, and chapter 01. The host's cache of packages is lent, by hard links."
+    cache = Path(run("uv", "cache", "dir").stdout.strip())
+    lent = Path(tempfile.mkdtemp(prefix="mark1-uv-", dir="/var/tmp"))
+    try:
+        run("cp", "-al", f"{cache}/.", lent)
+        run("find", lent, "-type", "d", "-exec", "chmod", "777", "{}", "+")
+        (tmp_path/"work").mkdir()
+        copy_of_the_course(tmp_path/"work")
+        for_this_network(tmp_path/"work", small=False, mounts=[f"source={lent},target=/uv-cache,type=bind"])
+        os.umask(0)
+        result = ez(bare(tmp_path/"whole.git", tmp_path/"work"), "-n", ".", cwd=place, PATH=without_code())
+        assert result.returncode == 0, result.stdout + result.stderr
+        shown = run("docker", "exec", "--user", "ezuser", "--workdir", "/workspaces/whole", container_of(place/"whole"), "make", "run", "CHAPTERS=01", timeout=1800).stdout
+        print(shown)
+        assert "01_first_model" in shown and "Data: packaged" in shown
+        doctor = run("docker", "exec", "--user", "ezuser", "--workdir", "/workspaces/whole", container_of(place/"whole"), "mark1", "doctor").stdout
+        print(doctor)
+        assert "The course runs here." in doctor and "1.1 GB" in doctor
+    finally: shutil.rmtree(lent, ignore_errors=True)
