@@ -78,15 +78,21 @@ def code_shown(
     return "\n".join(lines).strip("\n")
 
 
+def public_names(
+    node:ast.stmt, # at the top level of a cell
+) -> list[str]: # of a function, a class, or constants
+    "The public names that a statement defines."
+    if isinstance(node, (ast.FunctionDef, ast.ClassDef)): names = [node.name]
+    else: names = [part.id for target in getattr(node, "targets", []) for part in ast.walk(target) if isinstance(part, ast.Name)
+                   and isinstance(part.ctx, ast.Store)]
+    return [name for name in names if not name.startswith("_")]
+
+
 def names_defined(
     source:str, # of a code cell
 ) -> list[str]: # functions, classes and constants, in their order
     "The public names that a cell defines at its top level."
-    names = []
-    for node in ast.parse(source).body:
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)): names.append(node.name)
-        elif isinstance(node, ast.Assign): names += [target.id for target in node.targets if isinstance(target, ast.Name)]
-    return [name for name in names if not name.startswith("_")]
+    return [name for node in ast.parse(source).body for name in public_names(node)]
 
 
 def is_imports(
@@ -183,40 +189,55 @@ def parameters(
     return found
 
 
+def signature(
+    node:ast.FunctionDef,
+) -> str:
+    "How a function is called: its parameters and defaults without types."
+    args = ast.parse(ast.unparse(node.args).join(["def f(", "): pass"])).body[0].args # a copy
+    for group in (args.posonlyargs, args.args):
+        if group and group[0].arg in ("self", "cls"): del group[0]
+    for arg in ast.walk(args):
+        if isinstance(arg, ast.arg): arg.annotation = None
+    return f"{node.name}({ast.unparse(args)})"
+
+
+def fields(
+    node:ast.ClassDef,
+    comments:dict[int, str], # of `comments_of`
+) -> list[dict[str, str]]: # as of `parameters`
+    "The annotated fields of a class, which a dataclass or a named tuple takes."
+    return [{"name": child.target.id, "type": ast.unparse(child.annotation), "default": ast.unparse(child.value) if child.value else "",
+             "doc": comments.get(child.end_lineno, "")} for child in node.body if isinstance(child, ast.AnnAssign)]
+
+
 def documented(
     node:ast.FunctionDef|ast.ClassDef|ast.Assign,
     comments:dict[int, str], # of `comments_of`
-) -> dict: # name, kind, signature, doc, parameters, returns, methods
-    "What the library reference says of one definition."
+) -> list[dict]: # name, kind, signature, doc, parameters, returns, methods; several where constants are assigned at once
+    "What the library reference says of a statement that defines something public."
     if isinstance(node, ast.Assign):
-        return {"name": node.targets[0].id, "kind": "constant", "signature": ast.unparse(node), "doc": comments.get(node.end_lineno, "")}
+        constant = {"kind": "constant", "signature": ast.unparse(node), "doc": comments.get(node.end_lineno, "")}
+        return [{"name": name, **constant} for name in public_names(node)]
+    if not public_names(node): return []
     entry = {"name": node.name, "doc": ast.get_docstring(node) or ""}
     if isinstance(node, ast.ClassDef):
         functions = [child for child in node.body if isinstance(child, ast.FunctionDef)]
         made = [child for child in functions if child.name == "__init__"]
         bases = ", ".join(map(ast.unparse, node.bases))
-        return {**entry, "kind": "class", "signature": f"class {node.name}" + (f"({bases})" if bases else ""),
-                "parameters": parameters(made[0], comments) if made else [],
-                "methods": [documented(child, comments) for child in functions if not child.name.startswith("_")]}
-    takes = parameters(node, comments)
-    words = [each["name"] + (f"={each['default']}" if each["default"] else "") for each in takes]
+        return [{**entry, "kind": "class", "signature": f"class {node.name}" + (f"({bases})" if bases else ""),
+                 "parameters": parameters(made[0], comments) if made else fields(node, comments),
+                 "methods": [each for child in functions for each in documented(child, comments)]}]
     returns = {"type": ast.unparse(node.returns), "doc": comments.get(node.returns.end_lineno, "")} if node.returns else None
-    return {**entry, "kind": "function", "signature": f"{node.name}({', '.join(words)})", "parameters": takes, "returns": returns}
+    return [{**entry, "kind": "function", "signature": signature(node), "parameters": parameters(node, comments), "returns": returns}]
 
 
 def module_entries(
     path:Path, # a notebook
 ) -> list[dict]: # as `documented`
     "The public definitions that a notebook exports, in its order."
-    entries = []
-    for cell in read_nb(path).cells:
-        if cell.cell_type != "code" or not {"export", "exports"} & directives(cell.source).keys(): continue
-        comments = comments_of(cell.source)
-        for node in ast.parse(cell.source).body:
-            if isinstance(node, ast.Assign) and not isinstance(node.targets[0], ast.Name): continue
-            named = getattr(node, "name", None) or (node.targets[0].id if isinstance(node, ast.Assign) else "_")
-            if not named.startswith("_"): entries.append(documented(node, comments))
-    return entries
+    exported = [cell.source for cell in read_nb(path).cells if cell.cell_type == "code" and {"export", "exports"} & directives(cell.source).keys()]
+    return [entry for source in exported for node in ast.parse(source).body
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Assign)) for entry in documented(node, comments_of(source))]
 
 
 def write(

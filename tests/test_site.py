@@ -4,7 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
-from functools import partial
+from functools import cache, partial
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -136,7 +136,7 @@ def test_the_kinds_of_page_are_all_there_are(site):
 
 def dead(pages, base, folder):
     "Links, pictures, scripts and styles of pages (address to tree) that lead to no file of the site, or to no place on it."
-    found = []
+    found, places = [], cache(lambda file: set(html.parse(str(file)).xpath("//@id")))
     for address, tree in pages.items():
         for target in set(tree.xpath("//@href | //@src")):
             url, fragment = urldefrag(urljoin(address, target))
@@ -146,7 +146,7 @@ def dead(pages, base, folder):
             file = folder/unquote(url.removeprefix(base))
             if url.endswith("/"): file /= "index.html"
             if not file.is_file(): found.append(f"{address}: {target} is no file")
-            elif fragment and unquote(fragment) not in html.parse(str(file)).xpath("//@id"): found.append(f"{address}: {target} is no place")
+            elif fragment and unquote(fragment) not in places(file): found.append(f"{address}: {target} is no place")
     return found
 
 
@@ -456,10 +456,11 @@ def test_what_is_searched_for_stands_on_the_page_that_is_found(visit, site, soug
     assert page.input_value("#query") == sought
 
 
-def test_a_search_for_nothing_says_so(visit):
-    page = visit("search/?q=ξξξ")
+@pytest.mark.parametrize("sought", ["ξξξ", "zyzzyvas", "backfill of quagga"]) # of the second, "z" is there; of the third, "back"
+def test_a_search_for_nothing_says_so(visit, sought):
+    page = visit(f"search/?q={sought}")
     until(page, "document.getElementById('status').textContent")
-    assert page.inner_text("#status") == "No page for “ξξξ”." and page.locator("#hits li").count() == 0
+    assert page.inner_text("#status") == f"No page for “{sought}”." and page.locator("#hits li").count() == 0
 
 
 PAPER = "getComputedStyle(document.body).backgroundColor"

@@ -13,6 +13,11 @@ function hit(page) {
   return item
 }
 
+// Pagefind shortens a word until some page has what is left of it; a page is kept if it has the word but for its ending.
+const stems = words => words.toLowerCase().match(/[\p{L}\p{N}_]+/gu)?.map(word => word.slice(0, Math.max(3, word.length - 4))) ?? []
+const has = words => page => stems(words).every(stem => `${page.meta.title} ${page.content}`.toLowerCase().includes(stem))
+const MOST = 40 // results that are looked at
+
 let latest = 0
 async function look() {
   const words = query.value.trim(), mine = ++latest
@@ -21,12 +26,13 @@ async function look() {
   let pages
   try {
     const pagefind = await import(index)
-    const found = await pagefind.debouncedSearch(words, {}, 150)
-    if (found === null || mine !== latest) return // more was typed meanwhile
-    pages = await Promise.all(found.results.slice(0, 20).map(result => result.data()))
+    await new Promise(done => setTimeout(done, 150)) // Pagefind's own waiting can drop the last search while it loads
+    if (mine !== latest) return // more was typed meanwhile
+    const found = await pagefind.search(words)
+    pages = (await Promise.all(found.results.slice(0, MOST).map(result => result.data()))).filter(has(words))
     if (mine !== latest) return
-    status.textContent = found.results.length === 0 ? `No page for “${words}”.`
-      : `${found.results.length} ${found.results.length === 1 ? "page" : "pages"} for “${words}”${found.results.length > 20 ? "; the first 20" : ""}.`
+    status.textContent = pages.length === 0 ? `No page for “${words}”.`
+      : `${pages.length} ${pages.length === 1 ? "page" : "pages"} for “${words}”${found.results.length > MOST ? ", perhaps more" : ""}.`
   } catch { status.textContent = "The search index could not be loaded; it is made by `make site`."; return }
   hits.replaceChildren(...pages.map(hit))
 }
