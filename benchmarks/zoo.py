@@ -1,7 +1,8 @@
 """Count and time pretrained networks, and keep the figures in zoo.json, which chapter 11 quotes and searches.
 
-    python benchmarks/zoo.py             everything, half an hour on one core
-    python benchmarks/zoo.py --times     the times alone, some ten minutes; the counts stay as they are
+    python benchmarks/zoo.py              everything, half an hour on one core; networks already counted are not counted anew
+    python benchmarks/zoo.py --times      the times alone, some ten minutes
+    python benchmarks/zoo.py --counts     the counts alone
 
 Nothing is downloaded: the networks have random parameters, which changes neither what they hold nor how long they take.
 Counted is every set of weights that timm and torchvision list. Timed is each architecture once for each size of picture:
@@ -28,10 +29,11 @@ ROUNDS = 7
 
 def count_all(
     table, # of `listing`
+    known:dict, # counts already there
 ) -> tuple[dict, dict]: # name to parameters, multiply-adds, megabytes; name to why it could not be counted
-    "Count every network, on no device at all."
-    counts, failures = {}, {}
-    for name, pixels in track(table.pixels.items(), "counting", len(table)):
+    "Count every network that is not counted yet, on no device at all."
+    counts, failures = {name: figures for name, figures in known.items() if name in table.index}, {}
+    for name, pixels in track(table.pixels.drop(list(counts)).items(), "counting", len(table) - len(counts)):
         try:
             found = sizes(build(name, "meta"), pixels)
             counts[name] = [int(found.parameters), int(found.multiply_adds), round(found.megabytes, 3)]
@@ -57,16 +59,17 @@ def time_all(
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--times", action="store_true", help="measure the times only")
-    only_times = parser.parse_args().times
-    if only_times and not RESULT.exists(): parser.error(f"{RESULT.name} is not there yet; leave --times out")
+    parts = parser.add_mutually_exclusive_group()
+    for part in ("times", "counts"): parts.add_argument(f"--{part}", action="store_true", help=f"measure the {part} only")
+    asked = parser.parse_args()
+    result, table = json.loads(RESULT.read_text()) if RESULT.exists() else {}, listing()
+    if asked.times and "counts" not in result: parser.error(f"{RESULT.name} has no counts yet; leave --times out")
     warnings.simplefilter("ignore") # of timm, about names that it has renamed
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 1)))
-    result, table = json.loads(RESULT.read_text()) if only_times else {}, listing()
-    if not only_times: result["counts"], result["not counted"] = count_all(table)
-    result["times"] = time_all(table, result["counts"])
+    if not asked.times: result["counts"], result["not counted"] = count_all(table, result.get("counts", {}))
+    if not asked.counts: result["times"] = time_all(table, result["counts"])
     result["reference"], result["rounds"], result["threads"] = REFERENCE, ROUNDS, torch.get_num_threads()
-    print(f"{len(result['counts']):,} of {len(table):,} counted, {len(result['times']):,} timed")
+    print(f"{len(result['counts']):,} of {len(table):,} counted, {len(result.get('times', [])):,} timed")
     lines = ",\n".join(f" {json.dumps(key)}: " + (json.dumps(value) if not isinstance(value, dict) else "{\n" + ",\n".join(
         f"  {json.dumps(name)}: {json.dumps(figures)}" for name, figures in value.items()) + "}") for key, value in result.items())
     with staged(RESULT) as fresh: fresh.write_text("{\n" + lines + "\n}\n")

@@ -121,7 +121,7 @@ def sizes(
 ) -> pd.Series: # parameters; multiply_adds for one picture; megabytes (10**6 bytes) of parameters and buffers
     "Count what a network holds and does, without computing anything. `ValueError` for pictures that it cannot take."
     hollow = deepcopy(network).to("meta").eval()
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
+    with FlopCounterMode(display=False) as counter: # with gradients on: without, it stumbles over timm's wrapped layers
         answer(hollow, torch.empty(1, 3, pixels, pixels, device="meta"), type(network).__name__)
     stored = sum(tensor.numel()*tensor.element_size() for tensor in hollow.state_dict().values())
     return pd.Series({"parameters": sum(parameter.numel() for parameter in hollow.parameters()),
