@@ -4,7 +4,7 @@ VENV   := $(or $(MARK1_VENV),.venv)
 READY  := $(VENV)/.mark1-ready
 MARK1  := $(VENV)/bin/mark1
 
-.PHONY: help setup run test test-slow test-container lab refresh bench lock
+.PHONY: help setup run test test-slow test-container lab refresh blog site browser bench lock
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -32,8 +32,18 @@ lab: setup ## open JupyterLab at the first model
 refresh: setup ## run the chapters and write fresh outputs back into nbs/, mark1/ and README.md
 	@$(MARK1) refresh $(CHAPTERS)
 
-bench: setup ## measure what running and testing cost against plain nbclient; ROUNDS=3
+blog: setup ## serve notes and chapters as a site, with live reload while you write
+	@$(VENV)/bin/python blog/build.py --serve
+
+site: setup ## build that site into _site/; BASE=https://… says where it will be shown
+	@$(VENV)/bin/python blog/build.py $(if $(BASE),--base "$(BASE)")
+
+browser: ## what the tests of the site look for: Chromium, axe, the HTML checker
+	@sh tests/browser.sh
+
+bench: setup ## measure, each against its peers: running and testing, building the site; ROUNDS=3
 	@$(VENV)/bin/python benchmarks/runner.py --tests --rounds $(or $(ROUNDS),3)
+	@$(VENV)/bin/python benchmarks/blog.py --rounds $(or $(ROUNDS),3)
 
 lock: ## write build/requirements.txt anew from pyproject.toml
 	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --extra site --python-version 3.11 --generate-hashes --no-annotate --no-header \

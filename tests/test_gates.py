@@ -1,0 +1,179 @@
+"What stops the build of the site, and what is said: file, line, remedy."
+import os
+import shutil
+import subprocess
+import sys
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
+
+from conftest import ROOT
+
+FRONT = '+++\ntitle="2021-12-19"\ndate=2021-12-19\n+++\n\n' # the text begins in line 6
+SEED = ROOT.parent/"shared"/"seed"/"lesson-note-2021-12-19.txt"
+
+
+@pytest.fixture
+def home(tmp_path):
+    "A repository with one chapter that shows a number, a picture and nothing, one note, and a picture beside it."
+    shutil.copytree(ROOT/"blog", tmp_path/"blog", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT/"settings.ini", tmp_path)
+    (tmp_path/"blog"/"content"/"_index.md").write_text('+++\ntitle = "Toy"\n+++\n')
+    for name in ("nbs", "mark1", "lesson_notes/2021-12-19"): (tmp_path/name).mkdir(parents=True)
+    printed = new_output("stream", text="loss 0.25 after 13 of 80 steps\nloss 0.20 after 14 of 80 steps\n")
+    Image.new("RGB", (6, 4), "teal").save(tmp_path/"lesson_notes"/"2021-12-19"/"here.png")
+    write_chapter(tmp_path, new_code_cell("#| label: num-loss\nprint(1)", outputs=[printed]), new_code_cell("#| label: num-silent\npass"))
+    nbformat.write(new_notebook(cells=[new_markdown_cell("# What it is")]), tmp_path/"nbs"/"index.ipynb")
+    nbformat.write(new_notebook(cells=[new_markdown_cell("# Terms")]), tmp_path/"nbs"/"glossary.ipynb")
+    return tmp_path
+
+
+def write_chapter(home, *cells):
+    head = [new_markdown_cell("# Toy\n\n> A toy chapter"), new_code_cell("#| default_exp toy"), new_markdown_cell("## A heading")]
+    nbformat.write(new_notebook(cells=[*head, *cells]), home/"nbs"/"01_toy.ipynb")
+
+
+def build(home, text=None, front=FRONT, **variables):
+    "Build the site of `home` after the text of its note was replaced."
+    if text is not None: (home/"lesson_notes"/"2021-12-19.md").write_text(front + text)
+    return subprocess.run([sys.executable, "blog/build.py"], cwd=home, env={**os.environ, **variables}, capture_output=True, text=True, timeout=120)
+
+
+def page(home, place="notes/2021-12-19"):
+    return (home/"_site"/place/"index.html").read_text()
+
+
+FAULTY = { # fault, as the table in CONTRIBUTING names it: the note's text, and the line that has to be named
+    "a note that embeds a chapter that is gone": ('Words.\n\n{{< embed "02_gone.ipynb#num-x" >}}\n', 8),
+    "a note that embeds a label that is gone": ('Words.\n\n{{< embed "01_toy.ipynb#num-lost" >}}\n', 8),
+    "a note that embeds a cell that shows nothing": ('{{< embed "01_toy.ipynb#num-silent" >}}\n', 6),
+    "a note that quotes a number that has changed": ('It is {{< embed "01_toy.ipynb#num-loss" "loss 0.26" >}}.\n', 6),
+    "a note whose picture is missing": ("Words\nand\n![what it shows](2021-12-19/gone.png)\n", 8),
+    "a note whose picture has no alt text": ("![](2021-12-19/here.png)\n", 6),
+    "a note with a picture on another host": ("![text](https://example.org/a.png)\n", 6),
+    "a note with a link that leads nowhere": ("Words, and\na [link](2021-12-20.md).\n", 7),
+    "a note with a link to a heading that is gone": ("A [link](../nbs/01_toy.ipynb#another-heading).\n", 6),
+    "a note with a link that runs a script": ("A [link](javascript:alert(1)).\n", 6),
+    "a note with raw HTML": ("Words.\n\n```html\n<b>code</b>\n```\n\n<script>alert()</script>\n", 12),
+    "a note with a formula that is no TeX": ("Words.\n\n$$\\frac{1}{$$\n", 8),
+    "a note with a number that has no source": ("Words.\n\nIt got 13 of 80 wrong.\n", 8),
+    "a note with an unknown shortcode": ('Words.\n\n{{< embd "x" >}}\n', 8),
+    "a note with a shortcode that does not end": ('Words.\n\n{{< embed "x"\n', 9),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTY)
+def test_what_stops_the_build(home, outcome, fault):
+    text, line = FAULTY[fault]
+    assert build(home, "All well.\n").returncode == 0
+    before = page(home)
+    result = build(home, text)
+    assert f"lesson_notes/2021-12-19.md:{line}: " in outcome(fault, result)
+    assert page(home) == before # the site that was there stays
+
+
+@pytest.mark.parametrize("fault, front, line", [
+    ("a note whose front matter is no TOML", '+++\ntitle="2021-12-19\ndate=2021-12-19\n+++\n', 2),
+    ("a note whose front matter does not end", '+++\ntitle="x"\n\nWords.\n', 1),
+    ("a note with an impossible date", '+++\ntitle="x"\ndate=2021-13-40\n+++\n', 3),
+    ("a note whose date is none", '+++\ntitle="x"\ndate="yesterday"\n+++\n', 3),
+    ("a note without a date", '+++\ntitle="x"\n+++\n', 1)])
+def test_front_matter(home, outcome, fault, front, line):
+    assert f"lesson_notes/2021-12-19.md:{line}: " in outcome(fault, build(home, "Words.\n", front))
+
+
+def test_all_faults_are_told_at_once(home):
+    result = build(home, "".join(text + "\n" for text, _ in list(FAULTY.values())[:7]))
+    assert result.returncode == 1 and result.stderr.count("mark1: lesson_notes/2021-12-19.md:") == 7, result.stderr
+
+
+def test_the_labels_there_are_get_named(home):
+    assert "it has num-loss, num-silent" in build(home, '{{< embed "01_toy.ipynb#num-lost" >}}').stderr
+    assert "it says: loss 0.25 after 13 of 80 steps / loss 0.20" in build(home, '{{< embed "01_toy.ipynb#num-loss" "x" >}}').stderr
+
+
+@pytest.mark.parametrize("pick, shown", [
+    ("13 of 80", "13 of 80"), ("3 of 80", None), ("13 of 8", None), ("loss …", "loss 0.25"), ("[…] after 14", "0.20"),
+    ("80 steps loss", "80 steps\nloss"), ("loss 0.2", None), ("after [… of …] steps", "13 of 80"), ("25 after", None), ("(13)", None)])
+def test_what_a_pick_finds(home, pick, shown):
+    result = build(home, f'It is {{{{< embed "01_toy.ipynb#num-loss" "{pick}" >}}}}.\n')
+    assert result.returncode == (shown is None), result.stderr
+    if shown: assert f'href="/mark1/chapters/01_toy/#num-loss" title="Measured in Toy">{shown}</a>.' in page(home)
+
+
+@pytest.mark.parametrize("fault, cell, place", [
+    ("a chapter whose picture has no alt text", new_code_cell("#| label: fig-x\nplot()", outputs=[
+        new_output("display_data", {"image/png": "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="})]), "nbs/01_toy.ipynb, cell"),
+    ("a chapter with a link that leads nowhere", new_markdown_cell("A [link](99_gone.ipynb)."), "nbs/01_toy.ipynb, cell 4: "),
+    ("a chapter with a formula that is no TeX", new_markdown_cell("$$\\frac{1}{$$"), "nbs/01_toy.ipynb, cell 4: "),
+    ("a chapter with raw HTML", new_markdown_cell("<b>bold</b>"), "nbs/01_toy.ipynb, cell 4: ")])
+def test_what_stops_a_chapter(home, outcome, fault, cell, place):
+    write_chapter(home, cell)
+    assert outcome(fault, build(home, "Words.\n")).startswith(place)
+
+
+def test_outputs_older_than_the_code(home, outcome):
+    path = home/"nbs"/"01_toy.ipynb"
+    notebook = nbformat.read(path, 4)
+    notebook.metadata["mark1"] = {"made_from": "0123456789abcdef", "seconds": 1}
+    nbformat.write(notebook, path)
+    assert build(home, "Words alone.\n").returncode == 0 # it is only in the way of those who quote it
+    said = outcome("a note that embeds outputs older than their code", build(home, '{{< embed "01_toy.ipynb#num-loss" >}}\n'))
+    assert said.startswith("lesson_notes/2021-12-19.md:6: ")
+
+
+def test_a_chapter_without_title(home, outcome):
+    nbformat.write(new_notebook(cells=[new_markdown_cell("no title")]), home/"nbs"/"02_untitled.ipynb")
+    outcome("a chapter without a title", build(home, "Words.\n"))
+
+
+def test_lost_pictures_get_a_described_box(home):
+    (home/"lesson_notes"/"2021-12-19"/"lost.toml").write_text('"gone.png" = "A machine with many wires"\n')
+    result = build(home, "![](2021-12-19/gone.png)\n\n![what it shows](2021-12-19/here.png)\n")
+    assert result.returncode == 0, result.stderr
+    assert '<figure class="lost"><p><span>A picture that is lost:</span> A machine with many wires</p></figure>' in page(home)
+    assert 'alt="what it shows" width="6" height="4"' in page(home)
+
+
+def test_a_note_as_another_engine_left_it(home):
+    "Pictures that are missing and have no alt text, a tag of a template language after a paragraph, a picture after a list."
+    text = "Words and\na [link](https://example.org/)\n![](2021-12-19/one.png)\nmore words.\n{% end %}\n\nCosts $5 and $6 ([list](https://example.org/)).\n\n- `{% raw %}` in code\n\n![](2021-12-19/two.png)\n"
+    (home/"lesson_notes"/"2021-12-19"/"lost.toml").write_text('"one.png" = "The first"\n"two.png" = "The second"\n')
+    result = build(home, text)
+    assert result.returncode == 0, result.stderr
+    shown = page(home)
+    assert "{% end" not in shown and "{% raw %}" in shown and "more words." in shown and "Costs $5 and $6 (" in shown
+    assert shown.count('<figure class="lost">') == 2
+
+
+def test_the_note_that_the_project_grew_from(home):
+    if not SEED.exists(): pytest.skip(f"there is no {SEED}")
+    text = SEED.read_text()
+    pictures = [line.split("/")[-1].rstrip(")") for line in text.splitlines() if line.startswith("![](")]
+    assert len(pictures) == 7
+    assert build(home, text, front="").returncode == 1 # its pictures are missing, and nothing says so yet
+    (home/"lesson_notes"/"2021-12-19"/"lost.toml").write_text("".join(f'"{name}" = "picture {i}"\n' for i, name in enumerate(pictures)))
+    result = build(home, text, front="")
+    assert result.returncode == 0, result.stderr
+    shown = page(home)
+    assert all(f"picture {i}</p>" in shown for i in range(7)) and "{% end %}" not in shown and "19 December 2021" in shown
+
+
+def test_drafts_are_left_out_and_counted_and_future_notes_are_not(home):
+    for name, more in (("2022-01-01", "draft=true\n"), ("2999-01-01", "")):
+        (home/"lesson_notes"/f"{name}.md").write_text(f'+++\ntitle="{name}"\ndate={name}\n{more}+++\n\nWords.\n')
+    result = build(home, "Words.\n")
+    assert "2 notes (1 draft left out), 1 chapter, " in result.stdout, result.stdout + result.stderr
+    assert not (home/"_site"/"notes"/"2022-01-01").exists() and (home/"_site"/"notes"/"2999-01-01").exists()
+
+
+def test_the_site_where_the_repository_is_not(tmp_path):
+    result = subprocess.run([sys.executable, ROOT/"blog"/"build.py"], cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode == 2 and "is not inside the Mark 1 repository" in result.stderr and "Traceback" not in result.stderr
+
+
+def test_a_base_that_is_no_address(home, outcome):
+    result = subprocess.run([sys.executable, "blog/build.py", "--base", "example.org/here"], cwd=home, capture_output=True, text=True)
+    outcome("an address of the site that is none", result)

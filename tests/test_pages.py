@@ -1,0 +1,218 @@
+"The step that turns notebooks into pages: tables, outputs, cells with their directives, the library reference."
+import ast
+import importlib
+import inspect
+import sys
+from base64 import b64encode
+
+import nbformat
+import pytest
+from fastcore.docments import docments
+from mark1.chapters import find_chapters
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from conftest import ROOT
+
+sys.path.append(str(ROOT/"blog")) # last, for its names are common ones
+import pages
+
+
+def displayed(**data):
+    "An output of a cell; `text_html` stands for text/html."
+    return new_output("display_data", data={kind.replace("_", "/", 1): value for kind, value in data.items()})
+
+
+# --- outputs
+
+
+def test_a_table_keeps_its_text_and_spans_and_nothing_else():
+    markup = '<style>td { color: red }</style><table border="1" class="dataframe"><thead><tr style="text-align: right"><th></th><th colspan="2">loss</th></tr></thead>' \
+             '<tbody><tr><th>0</th><td onclick="x()" style="width: 9px">0.5 &lt; 1</td></tr></tbody></table><script>x()</script><!-- said -->'
+    assert pages.plain_table(markup) == '<table><thead><tr><td></td><th colspan="2" scope="col">loss</th></tr></thead>' \
+        '<tbody><tr><th scope="row">0</th><td>0.5 &lt; 1</td></tr></tbody></table>'
+
+
+def test_a_table_loses_links_and_pictures_but_not_their_words():
+    table = pages.plain_table('<table><tr><td><a href="javascript:x()">a <b>link</b></a><img src="http://h/x.png"><iframe src="http://h/"></iframe></td></tr></table>')
+    assert "<td>a <b>link</b></td>" in table and "http" not in table and "javascript" not in table
+
+
+@pytest.mark.parametrize("markup", ["", "<div></div>", "<style>p { color: red }</style>", '<progress value="3" max="3"></progress>', "<script>x()</script>"])
+def test_markup_without_text_is_no_table(markup):
+    assert pages.plain_table(markup) == ""
+    assert pages.shown(displayed(text_html=markup), "x", {}) is None
+
+
+def test_of_several_forms_of_an_output_the_picture_is_shown():
+    files, picture = {}, b"\x89PNG"
+    output = displayed(image_png=b64encode(picture).decode(), text_html="<b>no</b>", text_plain="no")
+    assert pages.shown(output, "fig-x", files) == {"picture": "fig-x.png"} and files == {"fig-x.png": picture}
+    assert pages.shown(displayed(**{"image_svg+xml": ["<svg", "/>"]}), "fig-y", files) == {"picture": "fig-y.svg"} and files["fig-y.svg"] == b"<svg/>"
+
+
+@pytest.mark.parametrize("output, expected", [
+    (displayed(text_html="<table><tr><td>1</td></tr></table>", text_markdown="no", text_plain="no"), {"table": "<table><tr><td>1</td></tr></table>"}),
+    (displayed(text_markdown=["a *b*\n", "c"], text_plain="no"), {"markdown": "a *b*\nc"}),
+    (displayed(text_plain=" 1\n"), {"text": " 1"}),
+    (new_output("stream", name="stdout", text=["\x1b[31mred\x1b[0m\n", "  two \n"]), {"text": "red\n  two"}),
+    (new_output("stream", name="stdout", text="\n"), None),
+    (new_output("error", ename="E", evalue="", traceback=["\x1b[0;31mE\x1b[0m: no"]), {"text": "E: no"}),
+    (displayed(**{"application_vnd.jupyter.widget-view+json": {}}), None)])
+def test_what_is_shown_of_an_output(output, expected):
+    assert pages.shown(output, "x", {}) == expected
+
+
+# --- cells
+
+
+def test_code_is_shown_without_directives_and_words_to_the_test_runner():
+    assert pages.code_shown("#| export\n#|label: x\n# NBVAL_IGNORE_OUTPUT\n\nx = 1 # NBVAL_ is not at the start\n\n# why\ny = 2\n") \
+        == "x = 1 # NBVAL_ is not at the start\n\n# why\ny = 2"
+
+
+def record(source, *outputs, number=7):
+    return pages.cell_record(new_code_cell(source, outputs=list(outputs)), number, {})
+
+
+PRINTED = new_output("stream", name="stdout", text="1\n")
+FIGURE = displayed(image_png=b64encode(b"x").decode())
+
+
+def test_label_caption_and_alt_are_passed_on():
+    found = record("#| label: fig-x\n#| fig-cap: What it *shows*: all\n#| fig-alt: A line that rises.\nplot()", FIGURE)
+    assert found | {"code": ""} == {"label": "fig-x", "caption": "What it *shows*: all", "alt": "A line that rises.", "code": "", "fold": "", "open": False,
+                                    "defines": [], "outputs": [{"picture": "fig-x.png"}]}
+    assert found["code"] == "plot()" and record("#| tbl-cap: Of a table\nx", PRINTED)["caption"] == "Of a table"
+
+
+def test_pictures_are_named_after_the_label_or_the_place():
+    assert [output["picture"] for output in record("#| label: fig-x\nx", FIGURE, FIGURE)["outputs"]] == ["fig-x.png", "fig-x-1.png"]
+    assert [output["picture"] for output in record("x", FIGURE, FIGURE)["outputs"]] == ["cell-7.png", "cell-7-1.png"]
+
+
+@pytest.mark.parametrize("directive", ["hide", "include: false", "default_exp toy"])
+def test_what_is_hidden_is_left_out(directive):
+    assert record(f"#| {directive}\nx = 1", PRINTED) is None
+
+
+def test_code_and_output_are_left_out_by_themselves():
+    assert record("#| echo: false\nx", PRINTED) | {"code": None} == record("x", PRINTED) | {"code": None} and record("#| echo: false\nx", PRINTED)["code"] == ""
+    assert record("#| output: false\nx", PRINTED)["outputs"] == [] and record("#| output: false\nx", PRINTED)["code"] == "x"
+    assert record("#| echo: false\n#| output: false\nx", PRINTED) is None and record("#| echo: false\nx") is None
+
+
+@pytest.mark.parametrize("source, fold, opened", [
+    ("x", "", False), ("#| code-fold: true\nx", "Code", False), ("#| code-fold: show\nx", "Code", True), ("#| code-fold: false\nx", "", False),
+    ("#| code-fold: true\n#| code-summary: How\nx", "How", False), ("import a\nfrom b import c", "Imports", False), ("import a\nx", "", False),
+    ("#| exporti\nx = 1", "Internal code", False), ("#| exporti\n@exercise(1)\ndef x(): pass", "Answer", False), ("!ls", "", False)])
+def test_what_is_folded(source, fold, opened):
+    found = record(source)
+    assert (found["fold"], found["open"]) == (fold, opened)
+
+
+@pytest.mark.parametrize("directive, defines", [("export", ["A", "B", "D", "f", "C"]), ("exports", ["A", "B", "D", "f", "C"]), ("exporti", []), ("eval: true", [])])
+def test_what_a_cell_defines_for_the_library(directive, defines):
+    source = f"#| {directive}\nA = _b = 1\nB, (D, *_e) = x.y = z[i] = 2, (3, 4)\ndef f(): g = 1\nclass C: pass\ndef _h(): pass\n"
+    assert record(source)["defines"] == defines
+    assert record(f"#| {directive}\nimport a")["defines"] == []
+
+
+# --- chapters
+
+
+def test_a_chapter_becomes_a_page_whose_lines_lead_back_to_their_cells(tmp_path):
+    (tmp_path/"nbs").mkdir()
+    cells = [new_markdown_cell("# Toy\n\n> A *toy*\n\n[![run](http://h/b.svg)](http://h/) First words."), new_code_cell("#| default_exp toy"),
+                   new_markdown_cell("two\nlines"), new_code_cell("#| hide\nx"), new_code_cell("#| label: num-x\nprint(1)", outputs=[PRINTED]),
+                   new_code_cell("m()", outputs=[displayed(text_markdown="written by a cell")]), new_markdown_cell("last")]
+    nbformat.write(new_notebook(cells=cells), tmp_path/"nbs"/"01_toy.ipynb")
+    front, body, files, starts = pages.chapter_page(tmp_path/"nbs"/"01_toy.ipynb", tmp_path)
+    assert (front["title"], front["description"], front["source"], front["module"], front["stale"]) == ("Toy", "A *toy*", "nbs/01_toy.ipynb", "toy", False)
+    assert body == "First words.\n\ntwo\nlines\n\n{{< cell 0 >}}\n\nwritten by a cell\n\nlast" and [cell["label"] for cell in front["cells"]] == ["num-x"]
+    lines = body.splitlines()
+    assert [(lines[line - 1], cell) for line, cell in starts] == [("First words.", 1), ("two", 3), ("{{< cell 0 >}}", 5), ("written by a cell", 6), ("last", 7)]
+
+
+def test_a_notebook_without_title_is_named(tmp_path):
+    nbformat.write(new_notebook(cells=[new_markdown_cell("Words")]), tmp_path/"01_toy.ipynb")
+    with pytest.raises(ValueError, match=r"nbs/01_toy.ipynb: it does not begin with a title"): pages.chapter_page(tmp_path/"01_toy.ipynb", tmp_path)
+
+
+# --- the library reference
+
+
+def documented(source):
+    entry, = pages.documented(ast.parse(source).body[0], pages.comments_of(source))
+    return entry
+
+
+def test_a_function_with_every_kind_of_parameter():
+    found = documented('''def f(
+    a, # first
+    b:int=1, # (n,) second, 0 to 1
+    *rest:str, # more
+    c, # by name
+    d:str="#x", # with a hash in it
+    **options, # all others
+) -> dict[str, int]: # name to number
+    "Do it.\\n\\n    Two lines."
+''')
+    assert found["signature"] == "f(a, b=1, *rest, c, d='#x', **options)" and found["doc"] == "Do it.\n\nTwo lines."
+    assert [tuple(each.values()) for each in found["parameters"]] == [
+        ("a", "", "", "first"), ("b", "int", "1", "(n,) second, 0 to 1"), ("*rest", "str", "", "more"), ("c", "", "", "by name"),
+        ("d", "str", "'#x'", "with a hash in it"), ("**options", "", "", "all others")]
+    assert found["returns"] == {"type": "dict[str, int]", "doc": "name to number"}
+
+
+def test_what_is_marked_as_by_name_or_by_place_alone_stays_so():
+    for signature in ("f(a, *, b=1)", "f(a, /, b)", "f(*, a)", "f(a, /, *, b)", "f(a, /)"):
+        assert documented(f"def {signature}: pass")["signature"] == signature
+
+
+def test_a_class_and_a_constant():
+    found = documented('class C(Base):\n    "About it."\n    def __init__(self,\n        a:int, # how many\n    ): pass\n    def go(self): "Goes."\n    def _no(self): pass\n')
+    assert found["signature"] == "class C(Base)" and found["parameters"] == [{"name": "a", "type": "int", "default": "", "doc": "how many"}]
+    assert [(method["signature"], method["doc"]) for method in found["methods"]] == [("go()", "Goes.")]
+    assert documented("@dataclass\nclass D:\n    a:int # how many\n    b:str='x' # which\n")["parameters"] == [
+        {"name": "a", "type": "int", "default": "", "doc": "how many"}, {"name": "b", "type": "str", "default": "'x'", "doc": "which"}]
+    assert documented("SIZE = 3 # in pixels") == {"name": "SIZE", "kind": "constant", "signature": "SIZE = 3", "doc": "in pixels"}
+
+
+@pytest.mark.parametrize("name", ["chapters", "exercises", "kernels"]) # which import no torch
+def test_the_reference_agrees_with_what_python_says_of_the_modules(name):
+    module, seen = importlib.import_module(f"mark1.{name}"), 0
+    chapter, = (path for path in find_chapters(ROOT/"nbs") if path.stem.split("_", 1)[1] == name)
+    for entry in pages.module_entries(chapter):
+        it = getattr(module, entry["name"])
+        if entry["kind"] == "constant": continue
+        assert entry["doc"] == (inspect.getdoc(it) if it.__doc__ else "")
+        if entry["kind"] == "class" and "__init__" not in vars(it): continue # takes what its base takes
+        of = inspect.signature(it)
+        stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+        expected = list(of.parameters.values())
+        assert [each["name"] for each in entry["parameters"]] == [stars.get(each.kind, "") + each.name for each in expected]
+        comments = docments(it)
+        after = [comments[each.name] for each in expected[1:]] + [None] # two on one line share its comment, which docments gives the last
+        for said, each, shared in zip(entry["parameters"], expected, after):
+            assert bool(said["default"]) == (each.default is not each.empty), (entry["name"], said)
+            assert not said["default"] or eval(said["default"], vars(module).copy()) == each.default
+            assert eval(said["type"] or "''", vars(module).copy()) == ("" if each.annotation is each.empty else each.annotation)
+            assert said["doc"] in (comments[each.name] or "", shared)
+            seen += 1
+    assert seen >= 5
+
+
+def public(path):
+    "The `__all__` of a module, without importing it."
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return next(ast.literal_eval(node.value) for node in tree.body if isinstance(node, ast.Assign) and node.targets[0].id == "__all__")
+
+
+@pytest.mark.parametrize("chapter", find_chapters(ROOT/"nbs"), ids=lambda path: path.stem)
+def test_every_public_name_is_documented_and_said_to_be_defined_in_its_chapter(chapter):
+    names = public(ROOT/"mark1"/f"{chapter.stem.split('_', 1)[1]}.py")
+    entries = pages.module_entries(chapter)
+    assert sorted(entry["name"] for entry in entries) == sorted(names)
+    assert all(entry["doc"] for entry in entries if entry["kind"] != "constant")
+    front, *_ = pages.chapter_page(chapter, ROOT)
+    assert sorted(name for cell in front["cells"] for name in cell["defines"]) == sorted(names)

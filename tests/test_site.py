@@ -1,0 +1,516 @@
+"The site, built under a sub-path: its links, pictures, feed and HTML, and, in a real browser, how it looks, reads and is used."
+import json
+import re
+import shutil
+import subprocess
+import sys
+from functools import cache, partial
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from types import SimpleNamespace
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+
+import feedparser
+import nbformat
+import pytest
+from lxml import etree, html
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+from conftest import ROOT, Quiet
+
+TOOLS = ROOT/"_run"/"tools"/"node_modules"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+WIDE = "x" * 200
+NOTE = r"""+++
+title="Everything a note can hold"
+date=2022-01-03
+tags=["trials", "two words"]
++++
+
+A quagga opens this note, which holds whatever a note may hold. The true error was
+{{< embed "04_validation.ipynb#num-spread" "true error […]" >}}, and $\mathcal{L}(\theta) = -\frac{1}{n}\sum_i \log p_i$ costs between $5 and $6 ([list](https://example.org/)).
+It links to a [chapter's heading](../nbs/04_validation.ipynb#summary), a [cell of it](../nbs/04_validation.ipynb#fig-flippers), the
+[glossary](../nbs/glossary.ipynb), the [start](../nbs/index.ipynb), [another note](2021-12-19.md), [a module](../mark1/validation.py)
+and [a file](../Makefile).[^aside]
+
+## A figure, a table, a number
+
+{{< embed "04_validation.ipynb#fig-spread" >}}
+
+{{< embed "00_data.ipynb#tbl-manifest" >}}
+
+{{< embed "05_time_series.ipynb#num-cut" >}}
+
+{{< embed "97_everything.ipynb#fig-drawn" >}}
+
+The same number once more: {{< embed "04_validation.ipynb#num-spread" "true error […]" >}}.
+
+## Pictures
+
+![A grey square, standing alone](2022-01-03/square.png "What a caption says")
+
+![The machine](2022-01-03/machine.jpg "A picture of the cabinet")
+
+{% end %}
+
+### Formulas, code and a table
+
+$$\underbrace{a_A(\theta_A)}_{\text{after A}} - \underbrace{a_A(\theta_{AB})}_{\text{after A, then B}} + \sum_{i=1}^{n} \sum_{j=1}^{m} \sum_{k=1}^{l} \left\lVert w_{ijk} - \widehat{w}_{ijk} \right\rVert^2 \geq 0$$
+
+```python
+learn = vision_learner(dls, resnet18, metrics=error_rate) # a line of code that is a good deal longer than a telephone is wide
+```
+
+    four spaces make code, too
+
+| model | wrong | a heading that is long | another that is long |
+|---|--:|---|---|
+| forest | few | `a_name_that_cannot_be_broken` | `another_name_that_cannot_be_broken` |
+
+> A word that no line can hold: WIDE
+
+[^aside]: A footnote, with `code` in it.
+""".replace("WIDE", WIDE)
+DRAWN = '<svg xmlns="http://www.w3.org/2000/svg" width="48pt" height="36pt" viewBox="0 0 48 36"><rect width="48" height="36" fill="#777"/></svg>'
+
+
+def chapter():
+    "A chapter whose cells show what few chapters do: a drawing in SVG, a progress table with styles of its own, very long lines."
+    shows = lambda **data: new_output("display_data", data={kind.replace("_", "/", 1): value for kind, value in data.items()})
+    table = f'<style>td {{ color: red }}</style><table border="1" style="color: red"><thead><tr><th></th><th>epoch</th></tr></thead>' \
+            f'<tbody><tr><th>0</th><td style="width: 900px">{WIDE}</td></tr></tbody></table>'
+    cells = [new_code_cell("#| label: fig-drawn\n#| fig-cap: A drawing with $x^2$ in it.\n#| fig-alt: A grey rectangle that stands for nothing.\ndraw()",
+                           outputs=[shows(**{"image_svg+xml": DRAWN})]),
+             new_code_cell("#| label: tbl-wide\n#| code-fold: true\n#| code-summary: How it is made\nwide()", outputs=[shows(text_html=table)]),
+             new_code_cell(f"print('{WIDE}')", outputs=[new_output("stream", name="stdout", text=f"\x1b[31m{WIDE}\x1b[0m\n")]),
+             new_code_cell("#| label: tbl-fold\n#| code-fold: show\nnumbers()", outputs=[shows(text_plain="1 2 3")])]
+    return new_notebook(cells=[new_markdown_cell("# Everything\n\n> A chapter with one of each, made for a test"), new_markdown_cell("## One of each"), *cells])
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    "The site of a copy of the repository that has one more note and chapter, served under a sub-path of the loopback address."
+    root, web = tmp_path_factory.mktemp("repository"), tmp_path_factory.mktemp("web")
+    names = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    for name in filter(lambda name: (ROOT/name).is_file(), names):
+        (root/name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT/name, root/name)
+    (root/"lesson_notes"/"2022-01-03.md").write_text(NOTE, encoding="utf-8")
+    (root/"lesson_notes"/"2022-01-03").mkdir()
+    Image.new("RGB", (400, 300), "grey").save(root/"lesson_notes"/"2022-01-03"/"square.png")
+    (root/"lesson_notes"/"2022-01-03"/"lost.toml").write_text('"machine.jpg" = "A cabinet as tall as a man, full of wires."\n')
+    nbformat.write(chapter(), root/"nbs"/"97_everything.ipynb")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=web))
+    Thread(target=server.serve_forever, daemon=True).start()
+    base = f"http://127.0.0.1:{server.server_port}/some/sub/path/"
+    built = subprocess.run([sys.executable, "blog/build.py", "--base", base], cwd=root, capture_output=True, text=True)
+    if built.returncode: pytest.fail(f"the site could not be built:\n{built.stderr}", pytrace=False)
+    folder = root/"_site"
+    (web/"some"/"sub").mkdir(parents=True)
+    (web/"some"/"sub"/"path").symlink_to(folder)
+    names = sorted(str(path.relative_to(folder)).removesuffix("index.html") for path in folder.rglob("*.html"))
+    yield SimpleNamespace(base=base, folder=folder, names=names, notes=sorted(path.stem for path in (root/"lesson_notes").glob("*.md")),
+                          pages={base + name: html.parse(str(folder/(name or ".")/"index.html" if not name.endswith(".html") else folder/name),
+                                                         html.HTMLParser(encoding="utf-8")).getroot() for name in names})
+    server.shutdown()
+    server.server_close()
+
+
+KINDS = {"home": "", "list of notes": "notes/", "note": "notes/2022-01-03/", "list of chapters": "chapters/", "chapter": "chapters/04_validation/",
+         "toy chapter": "chapters/97_everything/", "list of modules": "library/", "module": "library/validation/", "glossary": "glossary/",
+         "list of tags": "tags/", "tag": "tags/two-words/", "search": "search/", "start": "start/", "missing": "404.html"}
+every_kind = pytest.mark.parametrize("name", KINDS.values(), ids=KINDS.keys())
+
+
+def test_the_kinds_of_page_are_all_there_are(site):
+    kind = lambda name: re.sub(r"^(notes|chapters|library|tags)/.+", r"\1/…", name)
+    assert {kind(name) for name in site.names} == {kind(name) for name in KINDS.values()}
+    assert set(KINDS.values()) <= set(site.names)
+
+
+# --- the built files
+
+
+def dead(pages, base, folder):
+    "Links, pictures, scripts and styles of pages (address to tree) that lead to no file of the site, or to no place on it."
+    found, places = [], cache(lambda file: set(html.parse(str(file)).xpath("//@id")))
+    for address, tree in pages.items():
+        for target in set(tree.xpath("//@href | //@src")):
+            url, fragment = urldefrag(urljoin(address, target))
+            if not url.startswith(base):
+                if urlsplit(url).netloc == urlsplit(base).netloc: found.append(f"{address}: {target} leads out of the site")
+                continue
+            file = folder/unquote(url.removeprefix(base))
+            if url.endswith("/"): file /= "index.html"
+            if not file.is_file(): found.append(f"{address}: {target} is no file")
+            elif fragment and unquote(fragment) not in places(file): found.append(f"{address}: {target} is no place")
+    return found
+
+
+def test_every_link_and_fragment_leads_somewhere(site):
+    assert dead(site.pages, site.base, site.folder) == []
+
+
+def test_a_dead_link_is_noticed(tmp_path):
+    (tmp_path/"index.html").write_text('<a href="a/#there"></a><a href="a/#gone"></a><a href="b/"></a><img src="c.png"><a href="/x"></a><a href="#here" id="here"></a>')
+    (tmp_path/"a").mkdir()
+    (tmp_path/"a"/"index.html").write_text('<p id="there">')
+    base = "http://127.0.0.1:1/some/"
+    found = dead({base: html.parse(str(tmp_path/"index.html"))}, base, tmp_path)
+    assert sorted(line.split()[1] for line in found) == ["/x", "a/#gone", "b/", "c.png"]
+
+
+def poor_pictures(pages, base, folder):
+    "Pictures without text or whose size is not the one of their file."
+    found = []
+    for address, tree in pages.items():
+        for picture in tree.iter("img"):
+            file = folder/unquote(urljoin(address, picture.get("src")).removeprefix(base))
+            text, said = picture.get("alt", ""), (picture.get("width"), picture.get("height"))
+            if len(text) < 10: found.append(f"{file.name}: no text")
+            if not file.is_file() or not all(side and side.isdigit() for side in said): found.append(f"{file.name}: no file or no size")
+            elif file.suffix != ".svg" and tuple(map(int, said)) != Image.open(file).size: found.append(f"{file.name}: another size")
+    return found
+
+
+def test_every_picture_has_text_and_its_size(site):
+    assert poor_pictures(site.pages, site.base, site.folder) == []
+    assert sum(1 for tree in site.pages.values() for _ in tree.iter("img")) >= 20
+
+
+def test_a_poor_picture_is_noticed(tmp_path):
+    Image.new("L", (4, 3)).save(tmp_path/"a.png")
+    page = '<img src="a.png" alt="text that is long" width="4" height="3"><img src="a.png" alt="" width="3" height="3"><img src="b.png" alt="text that is long">'
+    assert len(poor_pictures({"http://h/": html.document_fromstring(page)}, "http://h/", tmp_path)) == 3
+
+
+def words(element):
+    return " ".join(element.text_content().split())
+
+
+def test_the_feed_is_valid_and_holds_the_full_text(site):
+    text = (site.folder/"feed.xml").read_bytes()
+    feed = feedparser.parse(text, sanitize_html=False, resolve_relative_uris=False)
+    assert not feed.bozo and feed.version == "atom10"
+    atom = "{http://www.w3.org/2005/Atom}"
+    tree = etree.fromstring(text)
+    moment = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)"
+    for parent in (tree, *tree.iter(f"{atom}entry")):
+        for name in ("id", "title", "updated"): assert len(parent.findall(atom + name)) == 1 and parent.findtext(atom + name), name
+        assert re.fullmatch(moment, parent.findtext(f"{atom}updated"))
+    assert tree.findtext(f"{atom}author/{atom}name")
+    assert [link.get("href") for link in tree.findall(f"{atom}link") if link.get("rel") == "self"] == [site.base + "feed.xml"]
+    assert [entry.id for entry in feed.entries] == [f"{site.base}notes/{note}/" for note in sorted(site.notes, reverse=True)][:20]
+    for entry in feed.entries:
+        content = html.fragment_fromstring(entry.content[0].value, create_parent="div")
+        page, = site.pages[entry.link].find_class("text")
+        assert words(content) == words(page)
+        assert all(urlsplit(target).scheme for target in content.xpath(".//@href | .//@src"))
+        assert dead({entry.link: content}, site.base, site.folder) == []
+
+
+def loose(tree):
+    "What would run or style without a file of the site: inline scripts, styles and handlers."
+    inline = [*tree.iter("style"), *(script for script in tree.iter("script") if not script.get("src"))]
+    return [element.tag for element in inline] + [name for element in tree.iter() for name in element.attrib if name == "style" or name.startswith("on")] \
+        + [target for target in tree.xpath("//@href") if target.startswith("javascript:")]
+
+
+def test_no_page_has_inline_script_or_style_and_each_has_a_policy(site):
+    for address, tree in site.pages.items():
+        assert loose(tree) == [], address
+        policy, = tree.xpath("//meta[@http-equiv='Content-Security-Policy']/@content")
+        rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+        assert rules["default-src"] == "'none'" and "unsafe-inline" not in policy and "http" not in policy
+    assert loose(html.document_fromstring('<style></style><p style="" onclick=""><script></script><a href="javascript:1">')) == ["style", "script", "style", "onclick", "javascript:1"]
+
+
+def skipped_levels(tree):
+    "Headings that are more than one level below the one before."
+    levels = [int(heading.tag[1]) for heading in tree.iter("h1", "h2", "h3", "h4", "h5", "h6")]
+    return [(before, after) for before, after in zip([0, *levels], levels) if after > before + 1]
+
+
+def test_headings_go_down_one_level_at_a_time(site):
+    for address, tree in site.pages.items():
+        assert skipped_levels(tree) == [] and len(list(tree.iter("h1"))) == 1, address
+        assert tree.xpath("//main//h1"), address
+    assert skipped_levels(html.document_fromstring("<h1>a</h1><h3>b</h3><h2>c</h2><h3>d</h3>")) == [(1, 3)]
+
+
+def test_each_page_says_what_it_is(site):
+    titles = {address: tree.findtext(".//title") for address, tree in site.pages.items()}
+    descriptions = {address: tree.xpath("string(//meta[@name='description']/@content)") for address, tree in site.pages.items()}
+    for said in (titles, descriptions):
+        values = list(said.values())
+        assert {address: value for address, value in said.items() if values.count(value) > 1 or len(value) < 6} == {}
+    for address, tree in site.pages.items():
+        assert tree.get("lang") == "en" and tree.xpath("//link[@rel='canonical']/@href") == [address]
+        assert not re.search(r"[`*$]|\]\(", descriptions[address]), f"{address}: {descriptions[address]}"
+
+
+def tool(name):
+    if not (TOOLS/name).exists(): pytest.skip(f"there is no {name}; call `make browser`, which installs it where there is npm")
+    return TOOLS/name
+
+
+def test_the_html_is_valid(site):
+    checker = tool("vnu-jar")/"build"/"dist"/"vnu.jar"
+    if not shutil.which("java"): pytest.skip("there is no Java to check the HTML with; install it (sudo apt install default-jre-headless)")
+    bad = site.folder.parent/"bad.html"
+    bad.write_text("<!doctype html><html lang=en><title>x</title><p><div id=a></div></p><b id=a></b>")
+    files = [bad, *site.folder.rglob("*.html"), *site.folder.glob("*.css"), *site.folder.glob("*.svg")]
+    checked = subprocess.run(["java", "-Xss2m", "-jar", str(checker), "--errors-only", "--format", "json", "--also-check-css", "--also-check-svg", *map(str, files)],
+                             capture_output=True, text=True)
+    errors = [(Path(error["url"]).relative_to(f"file:{site.folder.parent}"), error.get("lastLine"), error["message"]) for error in json.loads(checked.stderr)["messages"]]
+    planted = [error for error in errors if str(error[0]) == "bad.html"]
+    assert len(planted) >= 2 and [error for error in errors if error not in planted] == []
+
+
+# --- the pages in a browser
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if not CHROMIUM: pytest.skip("there is no Chromium to look at the site with; call `make browser`, which installs it on Debian and Ubuntu")
+    with sync_playwright() as playwright:
+        words = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=words)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser, site):
+    "Open a page of the site in a fresh context, as its options say."
+    contexts = []
+    def open_page(name="", **options):
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.goto(site.base + name)
+        return page
+    yield open_page
+    for context in contexts: context.close()
+
+
+OPEN_ALL = "document.querySelectorAll('details').forEach(each => each.open = true)"
+SETTLED = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+
+
+def until(page, expression):
+    "Wait until an expression holds; Playwright's own waiting evaluates text, which the pages forbid."
+    for _ in range(200):
+        if page.evaluate(expression): return
+        page.wait_for_timeout(25)
+    raise AssertionError(f"not in five seconds: {expression}")
+
+
+def look(page, address, act=OPEN_ALL):
+    "Open a page, act on it, and say what the browser complained of, what it asked for, and how wide the page then is."
+    errors, asked = [], []
+    listeners = {"console": lambda message: errors.append(message.text) if message.type in ("error", "warning") else None,
+                 "pageerror": lambda error: errors.append(str(error)), "request": lambda request: asked.append(request.url)}
+    for event, listener in listeners.items(): page.on(event, listener)
+    page.goto(address)
+    page.evaluate(act)
+    page.evaluate(SETTLED)
+    for event, listener in listeners.items(): page.remove_listener(event, listener)
+    return SimpleNamespace(errors=errors, asked=asked, width=page.evaluate("document.documentElement.scrollWidth"))
+
+
+@pytest.fixture(scope="module")
+def looks(browser, site):
+    "Every page, looked at once on a narrow telephone with all that folds open."
+    context = browser.new_context(viewport={"width": 320, "height": 700})
+    page = context.new_page()
+    yield {address: look(page, address) for address in site.pages}
+    context.close()
+
+
+def test_no_page_complains_or_asks_another_host(looks, site):
+    assert {address: seen.errors for address, seen in looks.items() if seen.errors} == {}
+    assert [url for seen in looks.values() for url in seen.asked if not url.startswith(site.base)] == []
+    assert all(len(seen.asked) >= 4 for seen in looks.values()) # page, style, script, font
+
+
+def test_no_page_scrolls_sideways_on_a_narrow_telephone(looks):
+    assert {address: seen.width for address, seen in looks.items() if seen.width != 320} == {}
+
+
+def test_a_complaint_a_request_and_a_wide_page_are_noticed(visit, site):
+    plant = """() => { document.querySelector("main").style.minWidth = "600px"
+        document.querySelector("main").insertAdjacentHTML("beforeend", "<p style='color: red'>")
+        new Image().src = "http://127.0.0.2:9/x.png"; setTimeout(() => { throw new Error("planted") }) }"""
+    seen = look(visit(viewport={"width": 320, "height": 700}), site.base, plant)
+    assert seen.width > 320 and len(seen.errors) >= 3 and any("planted" in error for error in seen.errors)
+
+
+@every_kind
+def test_axe_finds_nothing_in_both_themes_and_two_widths(visit, name):
+    page, script = visit(name), (tool("axe-core")/"axe.min.js").read_text(encoding="utf-8")
+    page.evaluate(OPEN_ALL)
+    page.evaluate(script)
+    for theme in ("light", "dark"):
+        for width in (390, 1280):
+            page.emulate_media(color_scheme=theme)
+            page.set_viewport_size({"width": width, "height": 900})
+            assert violations(page) == [], (theme, width)
+
+
+def violations(page):
+    "What axe finds on a page: rule, element and why."
+    found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
+    return [(each["id"], node["html"][:160], node["failureSummary"]) for each in found for node in each["nodes"]]
+
+
+def test_axe_notices_grey_on_grey(visit):
+    page = visit("tags/")
+    page.evaluate((tool("axe-core")/"axe.min.js").read_text(encoding="utf-8"))
+    page.evaluate("document.querySelector('h1').style.color = '#ddd'")
+    assert [rule for rule, *_ in violations(page)] == ["color-contrast"]
+
+
+FOCUS = """() => { const here = document.activeElement, box = here.getBoundingClientRect(), style = getComputedStyle(here)
+    return {name: here.id || here.getAttribute("href") || here.tagName, ring: style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2,
+            seen: box.width > 0 && box.height > 0 && box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth,
+            clear: parseFloat(style.opacity) === 1, order: [...document.querySelectorAll("*")].indexOf(here)} }"""
+
+
+@pytest.mark.parametrize("name", ["notes/2022-01-03/", "chapters/97_everything/", "library/validation/", "search/"])
+def test_all_is_reached_with_the_tab_key_and_its_focus_is_seen(visit, name):
+    page = visit(name, reduced_motion="reduce")
+    page.evaluate("document.body.tabIndex = -1; document.body.focus(); document.body.removeAttribute('tabindex')") # to begin at the top
+    stops = page.evaluate("[...document.querySelectorAll('a[href], button, input, summary, [tabindex=\"0\"]')].filter(each => each.checkVisibility()).length")
+    seen = []
+    for _ in range(stops):
+        page.keyboard.press("Tab")
+        seen.append(page.evaluate(FOCUS))
+    assert [stop["name"] for stop in seen if not (stop["ring"] and stop["seen"] and stop["clear"])] == []
+    order = [stop["order"] for stop in seen]
+    assert len(set(order)) == stops and order == sorted(order)
+
+
+def test_the_skip_link_the_theme_and_the_search_work_by_keyboard(visit, site):
+    page = visit("notes/2022-01-03/")
+    page.keyboard.press("Tab")
+    assert page.evaluate(FOCUS)["name"] == "#the-text"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "the-text"
+    page.keyboard.press("Shift+Tab")
+    assert page.evaluate(FOCUS)["name"] == "theme-switch"
+    page.keyboard.press("Space")
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.documentElement.dataset.theme") == "light"
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_url(site.base + "search/")
+    until(page, "document.activeElement.id === 'query'")
+    page.keyboard.type("quagga")
+    page.wait_for_selector("#hits a")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/notes/2022-01-03/**")
+
+
+IN_VIEW = "each => { const box = each.getBoundingClientRect(); return box.top >= 0 && box.top < innerHeight && box.height > 0 }"
+RING = "each => { const style = getComputedStyle(each); return style.outlineStyle + style.outlineWidth }"
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_from_a_number_to_its_cell_and_back(visit, site, width):
+    page = visit("notes/2022-01-03/", viewport={"width": width, "height": 800})
+    number = page.locator("a.number").first
+    value = number.inner_text()
+    number.click()
+    cell = page.locator("section#num-spread")
+    until(page, f"({IN_VIEW})(document.getElementById('num-spread'))")
+    assert page.url == f"{site.base}chapters/04_validation/#num-spread"
+    assert value in cell.locator("samp").inner_text()
+    assert cell.evaluate(RING) != page.locator("section.cell:not(:target)").first.evaluate(RING)
+    cell.locator(".quoted a", has_text="Everything a note can hold").click()
+    page.wait_for_url("**/notes/2022-01-03/#*")
+    back = page.locator("a.number").first
+    until(page, f"({IN_VIEW})(document.querySelector('a.number'))")
+    assert back.evaluate("each => each.matches(':target')") and back.inner_text() == value
+    assert back.evaluate(RING) != page.locator("a.number").last.evaluate(RING)
+
+
+@pytest.mark.parametrize("sought, name", [("quagga", "notes/2022-01-03/"), ("nearest neighbour", "chapters/04_validation/"), ("holdout_errors", "library/validation/")])
+def test_what_is_searched_for_stands_on_the_page_that_is_found(visit, site, sought, name):
+    page = visit("search/")
+    page.fill("#query", sought)
+    page.wait_for_selector("#hits a")
+    assert f"“{sought}”" in page.inner_text("#status") and page.locator("#hits mark").count()
+    assert page.url.endswith("?q=" + sought.replace(" ", "%20"))
+    hit = page.locator(f"#hits a[href^='{urlsplit(site.base).path}{name}']").first
+    hit.click()
+    page.wait_for_url(f"**/{name}*")
+    assert sought in " ".join(page.inner_text("main").split())
+    page.go_back() # the search is still there
+    page.wait_for_selector("#hits a")
+    assert page.input_value("#query") == sought
+
+
+@pytest.mark.parametrize("sought", ["ξξξ", "zyzzyvas", "backfill of quagga"]) # of the second, "z" is there; of the third, "back"
+def test_a_search_for_nothing_says_so(visit, sought):
+    page = visit(f"search/?q={sought}")
+    until(page, "document.getElementById('status').textContent")
+    assert page.inner_text("#status") == f"No page for “{sought}”." and page.locator("#hits li").count() == 0
+
+
+PAPER = "getComputedStyle(document.body).backgroundColor"
+
+
+def test_a_chosen_theme_is_kept_and_the_systems_holds_otherwise(visit, site):
+    page = visit(color_scheme="light")
+    light = page.evaluate(PAPER)
+    page.emulate_media(color_scheme="dark")
+    dark = page.evaluate(PAPER)
+    assert light != dark and page.inner_text("#theme-switch") == "Light"
+    page.emulate_media(color_scheme="light")
+    assert page.evaluate(PAPER) == light and page.inner_text("#theme-switch") == "Dark"
+    page.click("#theme-switch")
+    assert page.evaluate(PAPER) == dark
+    page.click("text=All notes")
+    page.wait_for_url(site.base + "notes/")
+    assert page.evaluate(PAPER) == dark
+    page.reload()
+    assert page.evaluate(PAPER) == dark and page.inner_text("#theme-switch") == "Light"
+    assert visit(color_scheme="light").evaluate(PAPER) == light and visit(color_scheme="dark").evaluate(PAPER) == dark
+
+
+UNSEEN = """selector => [...document.querySelectorAll(selector)].filter(each => !each.checkVisibility() || !each.getBoundingClientRect().height).length"""
+
+
+@pytest.mark.parametrize("name", ["chapters/97_everything/", "chapters/04_validation/", "notes/2022-01-03/"])
+def test_a_printed_page_is_complete(visit, name):
+    page = visit(name, color_scheme="dark")
+    text = "main :is(p, li, pre, img, table, figcaption, math):not(.contents *, .open *)"
+    folded = page.evaluate(UNSEEN, text)
+    assert folded if name.startswith("chapters") else not folded
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.evaluate(UNSEEN, text) == 0
+    navigation = page.evaluate("[...document.querySelectorAll('nav, #theme-switch, .skip, footer, .here')].filter(each => each.checkVisibility()).length")
+    assert navigation == 0 and page.evaluate(PAPER) == "rgb(255, 255, 255)"
+    assert page.evaluate("[...document.querySelectorAll('pre, .table')].filter(each => each.scrollWidth > each.clientWidth + 1).length") == 0
+    assert page.pdf().count(b"/Subtype /Image") >= page.locator("main img:not([src$='.svg'])").count()
+
+
+def test_the_site_reads_without_javascript(visit):
+    page = visit("notes/2022-01-03/", java_script_enabled=False, viewport={"width": 390, "height": 800})
+    assert "A quagga opens this note" in page.inner_text("main") and not page.is_visible("#theme-switch")
+    page.click(".contents summary")
+    page.click(".contents >> text=Pictures")
+    assert page.url.endswith("#pictures")
+    page = visit("chapters/97_everything/", java_script_enabled=False)
+    assert not page.is_visible("text=wide()")
+    page.click("text=How it is made")
+    assert page.is_visible("text=wide()")
+    page = visit("search/", java_script_enabled=False)
+    assert "Searching needs JavaScript" in page.inner_text("main") and not page.is_visible("form")
+    assert page.locator("main a").count() == 4
