@@ -9,8 +9,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from mark1.chapters import directives, find_chapters, readme_text, setting
-from mark1.environment import CHECK_BASE, container_faults
+from mark1.chapters import directives, find_chapters, links, readme_text, setting
+from mark1.containers import CHECK_BASE, container_faults
 from nbdev.clean import clean_nb
 
 from conftest import ROOT, faults_listed
@@ -71,7 +71,7 @@ def test_each_chapter_has_its_module_and_each_module_its_chapter():
 @pytest.mark.parametrize("path", CHAPTERS, **by_name)
 def test_chapters_import_only_from_lower_numbers(path):
     "A side room counts as lower than the room whose number it shares; `exercises` may be imported anywhere."
-    side_rooms = "00_downloads", "00_drawings", "15_doctor", "17_chapters", "17_kernels"
+    side_rooms = "00_downloads", "00_drawings", "15_containers", "15_doctor", "17_chapters", "17_kernels"
     order = {module_of(chapter): (chapter.stem[:2], chapter.stem not in side_rooms) for chapter in CHAPTERS}
     trees = [ast.parse(cell.source) for cell in code_cells(path)]
     imported = {node.module.split(".")[1] for tree in trees for node in ast.walk(tree)
@@ -151,6 +151,20 @@ def test_the_address_stands_in_settings_alone():
     readme = (ROOT/"README.md").read_text(encoding="utf-8")
     foreign = [link for link in re.findall(r"https://github\.com/[\w.-]+/[\w.-]+", readme) if address not in link and "badge" not in link]
     assert not foreign
+
+
+@pytest.mark.parametrize("path", CHAPTERS, **by_name)
+def test_each_chapter_shows_the_way_to_where_it_can_be_opened(path):
+    "By way of the README, whose links are made from the address in settings.ini, so that no chapter holds it."
+    line = "[Open it in Codespaces, github.dev or Colab](../README.md#in-a-container-or-in-a-browser)"
+    assert nbformat.read(path, as_version=4).cells[1].source == line, f"put this into the second cell of {path.name}: {line}"
+
+
+def test_the_readme_opens_each_chapter_elsewhere():
+    readme = (ROOT/"README.md").read_text(encoding="utf-8")
+    assert "## In a container, or in a browser" in readme # where the chapters' line leads
+    addresses = [address for path in CHAPTERS for name, address in links(f"nbs/{path.name}").items()]
+    assert len(set(addresses)) == 2*len(CHAPTERS) + 1 and all(f"({address})" in readme for address in addresses)
 
 
 def broken_links(path):
