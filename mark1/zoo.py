@@ -201,9 +201,9 @@ def search(
         fits[f"{limit:g} {name} (the least: {numbers.min():.3g})"] = numbers <= limit
     if licence is not None:
         allowed, stated = {licence} if isinstance(licence, str) else set(licence), column_of(table, "licence")
-        unknown = sorted(allowed - set(stated))
-        known = ", ".join(sorted(set(stated) - {""}))
-        if unknown: raise ValueError(f"licence {unknown[0]!r} is stated by none; there are {known or 'none stated'}")
+        known = sorted(set(stated) - {""})
+        unknown = sorted(allowed.difference(known))
+        if unknown: raise ValueError(f"licence {unknown[0]!r} is stated by none; there are {', '.join(known) or 'none stated'}")
         fits[f"licence {' or '.join(sorted(allowed))}"] = stated.isin(allowed)
     chosen = table[np.logical_and.reduce([np.ones(len(table), bool), *fits.values()])]
     if chosen.empty:
