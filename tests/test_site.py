@@ -448,6 +448,7 @@ def test_what_is_searched_for_stands_on_the_page_that_is_found(visit, site, soug
     assert f"“{sought}”" in page.inner_text("#status") and page.locator("#hits mark").count()
     assert page.url.endswith("?q=" + sought.replace(" ", "%20"))
     hit = page.locator(f"#hits a[href^='{urlsplit(site.base).path}{name}']").first
+    assert not hit.inner_text().endswith("#") # the link to a heading is no part of it
     hit.click()
     page.wait_for_url(f"**/{name}*")
     assert sought in " ".join(page.inner_text("main").split())
