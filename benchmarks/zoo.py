@@ -1,8 +1,8 @@
 """Count and time pretrained networks, and keep the figures in zoo.json, which chapter 11 quotes and searches.
 
-    python benchmarks/zoo.py              everything, half an hour on one core; networks already counted are not counted anew
-    python benchmarks/zoo.py --times      the times alone, some ten minutes
-    python benchmarks/zoo.py --counts     the counts alone
+    python benchmarks/zoo.py              what zoo.json lacks; half an hour on one core if that is everything
+    python benchmarks/zoo.py --times      all times anew, and nothing else; some ten minutes, on a machine that is quiet
+    python benchmarks/zoo.py --counts     the counts that zoo.json lacks, and nothing else
 
 Nothing is downloaded: the networks have random parameters, which changes neither what they hold nor how long they take.
 Counted is every set of weights that timm and torchvision list. Timed is each architecture once for each size of picture:
@@ -44,13 +44,14 @@ def count_all(
 def time_all(
     table, # of `listing`
     counts:dict, # of `count_all`
+    known:dict, # times already there
 ) -> dict: # name to ratio, low, high
-    "Time each architecture at each size of its pictures; weights that share both share the figures of the first."
-    chosen = {}
-    for name, row in table.iterrows():
+    "Time each architecture at each size of its pictures, if not timed yet; weights that share both share the figures of the first."
+    times, chosen = {name: figures for name, figures in known.items() if name in table.index}, {}
+    for name, row in table.drop(list(times)).iterrows():
         fits = name in counts and counts[name][1] <= LIMITS[row.library] and row.classes == 1000
         if fits: chosen.setdefault((row.library, row.architecture, row.pixels), []).append(name)
-    pair, times = {REFERENCE: (build(REFERENCE), table.pixels[REFERENCE])}, {}
+    pair = {REFERENCE: (build(REFERENCE), table.pixels[REFERENCE])}
     for (_, _, pixels), names in track(chosen.items(), "timing"):
         found = ratios({**pair, names[0]: (build(names[0]), pixels)}, REFERENCE, ROUNDS).loc[names[0]]
         times.update(dict.fromkeys(names, [round(float(found[part]), 4) for part in ("ratio", "low", "high")]))
@@ -60,18 +61,20 @@ def time_all(
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parts = parser.add_mutually_exclusive_group()
-    for part in ("times", "counts"): parts.add_argument(f"--{part}", action="store_true", help=f"measure the {part} only")
+    for part in ("times", "counts"): parts.add_argument(f"--{part}", action="store_true", help=f"only the {part}")
     asked = parser.parse_args()
     result, table = json.loads(RESULT.read_text()) if RESULT.exists() else {}, listing()
     if asked.times and "counts" not in result: parser.error(f"{RESULT.name} has no counts yet; leave --times out")
     warnings.simplefilter("ignore") # of timm, about names that it has renamed
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 1)))
     if not asked.times: result["counts"], result["not counted"] = count_all(table, result.get("counts", {}))
-    if not asked.counts: result["times"] = time_all(table, result["counts"])
+    if not asked.counts: result["times"] = time_all(table, result["counts"], {} if asked.times else result.get("times", {}))
     result["reference"], result["rounds"], result["threads"] = REFERENCE, ROUNDS, torch.get_num_threads()
     print(f"{len(result['counts']):,} of {len(table):,} counted, {len(result.get('times', [])):,} timed")
-    lines = ",\n".join(f" {json.dumps(key)}: " + (json.dumps(value) if not isinstance(value, dict) else "{\n" + ",\n".join(
-        f"  {json.dumps(name)}: {json.dumps(figures)}" for name, figures in value.items()) + "}") for key, value in result.items())
+    def text(value): # a line for each network
+        if not isinstance(value, dict): return json.dumps(value)
+        return "{\n" + ",\n".join(f"  {json.dumps(name)}: {json.dumps(figures)}" for name, figures in value.items()) + "}"
+    lines = ",\n".join(f" {json.dumps(key)}: {text(value)}" for key, value in result.items())
     with staged(RESULT) as fresh: fresh.write_text("{\n" + lines + "\n}\n")
 
 

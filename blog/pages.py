@@ -142,6 +142,10 @@ def chapter_page(
         if cell.cell_type == "markdown": text = BADGE.sub("", cell.source[title.end():] if number == 0 else cell.source).strip()
         elif cell.cell_type == "code":
             record = cell_record(cell, number, files)
+            if record and not record["outputs"] and starts and starts[-1][1] == number and is_imports(cell.source) and is_imports(notebook.cells[number - 1].source):
+                records[-1]["code"] += f"\n\n{record['code']}" # one fold for both
+                starts[-1] = starts[-1][0], number + 1
+                continue
             markdown = [output["markdown"] for output in record["outputs"] if "markdown" in output] if record else []
             if markdown: text = BADGE.sub("", "\n\n".join(markdown)).strip() # prose that a cell has written
             elif record:
@@ -216,8 +220,10 @@ def documented(
 ) -> list[dict]: # name, kind, signature, doc, parameters, returns, methods; several where constants are assigned at once
     "What the library reference says of a statement that defines something public."
     if isinstance(node, ast.Assign):
-        constant = {"kind": "constant", "signature": ast.unparse(node), "doc": comments.get(node.end_lineno, "")}
-        return [{"name": name, **constant} for name in public_names(node)]
+        target, value, names = node.targets[0], node.value, public_names(node)
+        each = isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts) == len(names)
+        said = [f"{name} = {ast.unparse(part)}" for name, part in zip(names, value.elts)] if each else [ast.unparse(node)]*len(names)
+        return [{"name": name, "kind": "constant", "signature": text, "doc": comments.get(node.end_lineno, "")} for name, text in zip(names, said)]
     if not public_names(node): return []
     entry = {"name": node.name, "doc": ast.get_docstring(node) or ""}
     if isinstance(node, ast.ClassDef):

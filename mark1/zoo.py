@@ -35,9 +35,9 @@ def timm_row(
 ) -> dict: # a row of `listing`
     "What timm's configuration says of a set of weights."
     told = get_pretrained_cfg(weights)
-    return {"library": "timm", "architecture": weights.split(".")[0], "licence": told.license or "", "pixels": told.input_size[-1],
-            "classes": told.num_classes, "mean": told.mean, "std": told.std, "interpolation": told.interpolation,
-            "file": told.url or told.hf_hub_id}
+    return {"library": "timm", "architecture": weights.split(".")[0], "licence": told.license or "",
+            "pixels": told.input_size[-1], "classes": told.num_classes, "mean": told.mean, "std": told.std,
+            "interpolation": told.interpolation, "file": told.url or told.hf_hub_id}
 
 def torchvision_row(
     architecture:str, # as in `torchvision.models.list_models()`
@@ -62,8 +62,8 @@ def everything() -> pd.DataFrame: # as `listing`
 
 def listing(
     pattern:str="*", # of names, such as '*lite*' or 'resnet18.*'
-) -> pd.DataFrame: # a row for each set of weights: library, architecture, licence ('' where none is stated), pixels, classes, mean, std, …
-    "List the pretrained weights whose names fit a pattern, as the installed libraries describe them. `ValueError` where none does."
+) -> pd.DataFrame: # by name: library, architecture, licence ('' where none is stated), pixels, classes, mean, std, …
+    "List the pretrained weights whose names fit a pattern, as their libraries describe them. `ValueError` for none."
     rows = everything()
     found = rows[[fnmatchcase(name, pattern) for name in rows.index]]
     if found.empty: find(pattern)
@@ -85,7 +85,7 @@ def build(
     weights:str, # as for `find`
     device:str="cpu", # 'meta' gives the shapes without the numbers: no memory, no waiting
 ) -> nn.Module: # (N,3,H,W) to (N,classes), in eval mode
-    "Build the network that weights belong to, with random parameters. `ValueError` for an unknown name, `MemoryError` for one too big."
+    "Build a network with random parameters. `ValueError` for an unknown name, `MemoryError` for one too big."
     this = find(weights)
     asked = {"image_size": this.pixels} if this.architecture.startswith("vit_") else {}
     if this.architecture in ("googlenet", "inception_v3"): asked["init_weights"] = False # theirs takes long
@@ -135,7 +135,7 @@ def ratios(
     batch:int=2, # pictures at a time
     clock:Callable[[], float]=time.process_time, # seconds; on the CPU, what other programs take does not count
 ) -> pd.DataFrame: # by name: ratio (median over rounds), low, high, and seconds a picture (median)
-    "Time networks side by side, each once a round, and divide within the round. `ValueError` for an unknown reference, or no rounds."
+    "Time networks side by side, and divide within each round. `ValueError` for an unknown reference, or no rounds."
     if reference not in networks: raise ValueError(f"reference is {reference!r}; it takes one of {', '.join(networks)}")
     if rounds < 1 or batch < 1: raise ValueError(f"rounds is {rounds} and batch {batch}; each takes 1 at least")
     layout = {"memory_format": torch.channels_last} # which suits a processor better, as chapter 00 says
@@ -150,7 +150,8 @@ def ratios(
                 times[name].append((clock() - start)/batch)
     seconds = pd.DataFrame(times).iloc[1:] # a row a round
     by_round = seconds.div(seconds[reference], axis=0)
-    return pd.DataFrame({"ratio": by_round.median(), "low": by_round.min(), "high": by_round.max(), "seconds": seconds.median()})
+    return pd.DataFrame({"ratio": by_round.median(), "low": by_round.min(), "high": by_round.max(),
+                         "seconds": seconds.median()})
 
 # %% ../nbs/11_zoo.ipynb #30ae070d
 def front(
@@ -176,7 +177,7 @@ def fill_in(
     table:pd.DataFrame, # of `listing`
     measured:dict, # of `benchmarks/zoo.py`: counts and times by name
     seconds:float, # that the reference takes for a picture on this machine
-) -> pd.DataFrame: # with counts where nothing is published; ratio to the reference, low, high; seconds a picture; NaN where not timed
+) -> pd.DataFrame: # with counts where none are published, and ratio, low, high and seconds, NaN where not timed
     "Add to a listing what has been counted and timed, and foretell how long each network takes here."
     counts, times = (pd.DataFrame.from_dict(measured[part], orient="index", columns=columns) for part, columns in (
         ("counts", ["parameters", "multiply_adds", "megabytes"]), ("times", ["ratio", "low", "high"])))
@@ -201,9 +202,9 @@ def search(
         fits[f"{limit:g} {name} (the least: {numbers.min():.3g})"] = numbers <= limit
     if licence is not None:
         allowed, stated = {licence} if isinstance(licence, str) else set(licence), column_of(table, "licence")
-        unknown = sorted(allowed - set(stated))
-        known = ", ".join(sorted(set(stated) - {""}))
-        if unknown: raise ValueError(f"licence {unknown[0]!r} is stated by none; there are {known or 'none stated'}")
+        known = sorted(set(stated) - {""})
+        unknown = sorted(allowed.difference(known))
+        if unknown: raise ValueError(f"licence {unknown[0]!r} is stated by none; there are {', '.join(known) or 'none stated'}")
         fits[f"licence {' or '.join(sorted(allowed))}"] = stated.isin(allowed)
     chosen = table[np.logical_and.reduce([np.ones(len(table), bool), *fits.values()])]
     if chosen.empty:
@@ -252,14 +253,15 @@ def verify(
     return pd.DataFrame(table, columns=["claim", "stated", "found", "holds"]).set_index("claim")
 
 # %% ../nbs/11_zoo.ipynb #e3e140eb
-@exercise("adds-1", hint="Each of the 32 × 112 × 112 outputs is a sum over one filter. How many numbers does a filter see?", tolerance=.05, mistakes={
+@exercise("adds-1", hint="Each of the 32 × 112 × 112 outputs is a sum over one filter. How many numbers does a filter see?",
+          tolerance=.05, mistakes={
     "A filter sees all three colours: 3 × 3 × 3 numbers.": lambda: first_layer().multiply_adds/1e6/3,
     "With a stride of 2 there are 112 × 112 places, not 224 × 224.": lambda: 4*first_layer().multiply_adds/1e6,
     "Those are operations; a multiplication and its addition count as one.": lambda: 2*first_layer().multiply_adds/1e6,
     "That is for one of the 32 filters.": lambda: first_layer().multiply_adds/1e6/32,
     "That is how many outputs there are; each is a sum of 27 products.": lambda: first_layer().multiply_adds/1e6/27,
     "That is the number of weights; each is used at 112 × 112 places.": lambda: first_layer().parameters/1e6,
-    "Millions, please.": lambda: first_layer().multiply_adds})
+    "That is the number itself; it was to be given in millions.": lambda: first_layer().multiply_adds})
 def millions_of_first_layer() -> float: # multiply-adds, millions
     "3 × 3 × 3 for each of 32 × 112 × 112 outputs: `sizes(nn.Conv2d(3, 32, 3, stride=2, padding=1, bias=False), 224)`."
     return first_layer().multiply_adds/1e6
@@ -269,9 +271,10 @@ def first_layer() -> pd.Series: # as `sizes` has it
     return sizes(nn.Conv2d(3, 32, 3, stride=2, padding=1, bias=False), 224)
 
 # %% ../nbs/11_zoo.ipynb #43ca08e2
-@exercise("side-1", hint="Nearly all of the work is done once for each place. How many more places are there?", tolerance=.05, mistakes={
+@exercise("side-1", hint="Nearly all of the work is done once for each place. How many more places are there?",
+          tolerance=.05, mistakes={
     "The side grew by that factor; the work grows with the area.": lambda: 320/224,
-    "The work grows with the area, width times height, and not with depth as well: the colours stay three.": lambda: (320/224)**3,
+    "The work grows with the area, width times height, and not with depth as well.": lambda: (320/224)**3,
     "A network's parameters stay the same, but each is used at more places.": lambda: 1.,
     "The wrong way round: more pixels, more work.": lambda: (224/320)**2})
 def work_at_320() -> float: # multiply-adds at 320 px, divided by those at 224 px
@@ -292,13 +295,14 @@ def some_rounds(
 
 def by_rounds(mine, its): return np.array(mine)/np.array(its)
 
-@exercise("rounds-1", hint="zip(mine, reference) goes through both at once; np.median takes the middle.", cases=some_rounds(), mistakes={
+@exercise("rounds-1", hint="zip(mine, reference) goes through both at once; np.median takes the middle.",
+          cases=some_rounds(), mistakes={
     "That is the ratio of the totals, in which a slow round counts most.": lambda mine, its: sum(mine)/sum(its),
     "That is the ratio of the medians, which may come from different rounds.": lambda mine, its: np.median(mine)/np.median(its),
     "That is the mean of the ratios, and a single disturbed round moves it.": lambda mine, its: by_rounds(mine, its).mean(),
     "The wrong way round: the network's seconds, divided by the reference's.": lambda mine, its: np.median(by_rounds(its, mine)),
     "That is the ratio of the quickest of each, which may come from different rounds.": lambda mine, its: min(mine)/min(its),
-    "That is the smallest ratio, of the round in which the reference was disturbed most.": lambda mine, its: by_rounds(mine, its).min(),
+    "That is the smallest ratio, of the round that disturbed the reference most.": lambda mine, its: by_rounds(mine, its).min(),
     "Those are the ratios; take their median.": lambda mine, its: by_rounds(mine, its),
     "For an even number of rounds the median is the mean of the two in the middle.":
         lambda mine, its: sorted(by_rounds(mine, its))[len(mine)//2]})
@@ -319,15 +323,19 @@ def some_networks(
     return by_hand + [(random.integers(5, 25, size).tolist(), random.integers(60, 80, size).tolist())
                       for size in random.integers(3, 12, count)]
 
-def not_beaten(beats): return lambda times, right: [
-    one for one in range(len(times)) if not any(beats(times[other], times[one], right[other], right[one]) for other in range(len(times)))]
+def not_beaten(beats):
+    def choose(times, right):
+        pairs = list(zip(times, right))
+        return [at for at, (u, b) in enumerate(pairs) if not any(beats(t, u, a, b) for t, a in pairs)]
+    return choose
 
-@exercise("front-1", hint="For each network look for another that is no slower, no less accurate, and better in one of the two.",
+@exercise("front-1", hint="For each network look for one that is no slower, no less accurate, and better in one of the two.",
           cases=some_networks(), mistakes={
     "Whoever is quicker *and* more accurate beats; but to be as quick and more accurate is enough.":
         not_beaten(lambda t, u, a, b: t < u and a > b),
     "Two that are equal in both beat neither; both stay.":
-        lambda times, right: [one for one in pareto(times, right) if (times[one], right[one]) not in list(zip(times, right))[:one]],
+        lambda times, right: [one for one in pareto(times, right)
+                              if (times[one], right[one]) not in list(zip(times, right))[:one]],
     "That is the most accurate alone; a quicker one may be less accurate and still on the front.":
         lambda times, right: [one for one in range(len(times)) if right[one] == max(right)],
     "That is the quickest alone; a slower one may be more accurate.":
@@ -340,7 +348,8 @@ def not_beaten(beats): return lambda times, right: [
         lambda times, right: sorted(pareto(times, right), key=lambda one: times[one]),
     "Those are truth values; the positions are wanted.":
         lambda times, right: [one in pareto(times, right) for one in range(len(times))],
-    "Positions count from 0.": lambda times, right: [one + 1 for one in pareto(times, right)]})
+    "Positions count from 0, so that the first network is number 0.":
+        lambda times, right: [one + 1 for one in pareto(times, right)]})
 def pareto(
     times:list, right:list, # of each network: milliseconds a picture, per cent right
 ) -> list[int]: # positions of the networks that none beats, in order

@@ -19,7 +19,7 @@ from conftest import ROOT
 
 BOOK = declared()
 CHAPTERS = {path.stem[3:]: path for path in find_chapters(ROOT/"nbs")}
-THREE_OR_MORE = ["first_model", "learning", "metrics", "validation", "time_series", "forgetting"] # modules; a chapter is added here when its exercises are
+THREE_OR_MORE = ["first_model", "learning", "metrics", "validation", "time_series", "transfer", "layers", "forgetting", "zoo"] # modules; a chapter is added here when its exercises are
 
 
 @pytest.fixture(autouse=True)

@@ -122,15 +122,17 @@ def test_what_a_cell_defines_for_the_library(directive, defines):
 
 def test_a_chapter_becomes_a_page_whose_lines_lead_back_to_their_cells(tmp_path):
     (tmp_path/"nbs").mkdir()
-    cells = [new_markdown_cell("# Toy\n\n> A *toy*\n\n[![run](http://h/b.svg)](http://h/) First words."), new_code_cell("#| default_exp toy"),
+    cells = [new_markdown_cell("# Toy\n\n> A *toy*\n\n[![run](http://h/b.svg)](http://h/) First words."), new_code_cell("#| default_exp toy"), new_code_cell("import a"), new_code_cell("#| export\nimport b"),
                    new_markdown_cell("two\nlines"), new_code_cell("#| hide\nx"), new_code_cell("#| label: num-x\nprint(1)", outputs=[PRINTED]),
                    new_code_cell("m()", outputs=[displayed(text_markdown="written by a cell")]), new_markdown_cell("last")]
     nbformat.write(new_notebook(cells=cells), tmp_path/"nbs"/"01_toy.ipynb")
     front, body, files, starts = pages.chapter_page(tmp_path/"nbs"/"01_toy.ipynb", tmp_path)
     assert (front["title"], front["description"], front["source"], front["module"], front["stale"]) == ("Toy", "A *toy*", "nbs/01_toy.ipynb", "toy", False)
-    assert body == "First words.\n\ntwo\nlines\n\n{{< cell 0 >}}\n\nwritten by a cell\n\nlast" and [cell["label"] for cell in front["cells"]] == ["num-x"]
+    assert body == "First words.\n\n{{< cell 0 >}}\n\ntwo\nlines\n\n{{< cell 1 >}}\n\nwritten by a cell\n\nlast"
+    assert [(cell["label"], cell["code"]) for cell in front["cells"]] == [("", "import a\n\nimport b"), ("num-x", "print(1)")] # imports in one fold
     lines = body.splitlines()
-    assert [(lines[line - 1], cell) for line, cell in starts] == [("First words.", 1), ("two", 3), ("{{< cell 0 >}}", 5), ("written by a cell", 6), ("last", 7)]
+    assert [(lines[line - 1], cell) for line, cell in starts] == [
+        ("First words.", 1), ("{{< cell 0 >}}", 4), ("two", 5), ("{{< cell 1 >}}", 7), ("written by a cell", 8), ("last", 9)]
 
 
 def test_a_notebook_without_title_is_named(tmp_path):
@@ -175,6 +177,11 @@ def test_a_class_and_a_constant():
     assert [(method["signature"], method["doc"]) for method in found["methods"]] == [("go()", "Goes.")]
     assert documented("@dataclass\nclass D:\n    a:int # how many\n    b:str='x' # which\n")["parameters"] == [
         {"name": "a", "type": "int", "default": "", "doc": "how many"}, {"name": "b", "type": "str", "default": "'x'", "doc": "which"}]
+    made = lambda source: pages.documented(ast.parse(source).body[0], pages.comments_of(source))
+    assert [(each["name"], each["signature"], each["doc"]) for each in made("A, _b, B = 1, 2, (3, 4) # three")] \
+        == [(name, "A, _b, B = (1, 2, (3, 4))", "three") for name in "AB"]
+    assert [each["signature"] for each in made("A, B = 1, (3, 4)")] == ["A = 1", "B = (3, 4)"]
+    assert [each["signature"] for each in made("A = B = (1, 2)")] == ["A = B = (1, 2)"]*2
     assert documented("SIZE = 3 # in pixels") == {"name": "SIZE", "kind": "constant", "signature": "SIZE = 3", "doc": "in pixels"}
 
 

@@ -1,0 +1,174 @@
+"Activations computed once, with Learners of other kinds than chapter 06 has room for, and on the real photographs."
+import json
+import sys
+from contextlib import nullcontext
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from fastai.callback.data import WeightedDL
+from fastai.callback.training import BnFreeze
+from fastai.vision.all import (AffineCoordTfm, CategoryBlock, ColReader, DataBlock, ImageBlock, ImageDataLoaders, IndexSplitter, MultiCategoryBlock,
+                               MSELossFlat, PILImage, RegressionBlock, Resize, ResizeMethod, ToTensor, default_split, load_learner,
+                               model_meta, set_seed, vision_learner)
+from mark1.data import is_cat
+from mark1.first_model import held_out_once
+from mark1.transfer import FrozenActivations, body_and_head
+from torch import nn
+
+from conftest import ROOT
+
+sys.path.insert(0, str(ROOT/"benchmarks"))
+from transfer import BATCH, RESULT, SIZE, frozen_once, unpack
+
+
+def tiny(pretrained=True):
+    "A body whose batch normalisation has statistics of its own, cheap enough for many trainings."
+    torch.manual_seed(0)
+    body = nn.Sequential(nn.Conv2d(3, 8, 3, 2), nn.BatchNorm2d(8), nn.ReLU(), nn.Dropout2d(.5), nn.Conv2d(8, 12, 3, 2), nn.BatchNorm2d(12), nn.ReLU())
+    for layer in body:
+        if isinstance(layer, nn.BatchNorm2d): nn.init.uniform_(layer.running_var, .01, .1)
+    return nn.Sequential(*body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(12, 2))
+
+
+model_meta[tiny] = {"cut": -3, "split": default_split, "stats": ([.5]*3, [.5]*3)}
+
+
+@pytest.fixture
+def table(tmp_path):
+    "Forty files of noise, and a table of what may be asked about them."
+    lot = np.random.default_rng(0)
+    for item in range(40): PILImage.create(lot.integers(0, 255, (20, 30, 3), dtype=np.uint8)).save(tmp_path/f"{item}.png")
+    return pd.DataFrame({"file": [f"{item}.png" for item in range(40)], "kind": ["even", "odd"]*20, "size": lot.normal(size=40).astype("float32"),
+                         "signs": ["a b", "b", "c", "a c"]*10}), tmp_path
+
+
+TARGETS = {"categories": (CategoryBlock, "kind", {}), "several categories at once": (MultiCategoryBlock, ColReader("signs", label_delim=" "), {}),
+           "a quantity": (RegressionBlock, "size", {"loss_func": MSELossFlat()})}
+
+
+def loaders(table, target="categories", resize=Resize(16, ResizeMethod.Squish), **kwargs):
+    frame, folder = table
+    block, column, _ = TARGETS[target]
+    data = DataBlock((ImageBlock, block), get_x=ColReader("file", pref=folder), get_y=column if callable(column) else ColReader(column),
+                     splitter=IndexSplitter(range(0, 40, 5)), item_tfms=resize)
+    return data.dataloaders(frame, **({"bs": 6, "num_workers": 0} | kwargs))
+
+
+def trained(make, once, views=None, seed=0, **kwargs):
+    "A Learner trained for three epochs with or without its body; the reference keeps the body in evaluation mode altogether."
+    set_seed(seed, reproducible=True)
+    learn = vision_learner(make(), tiny, train_bn=False, cbs=None if once else BnFreeze, **kwargs)
+    if not once: learn.model[0].train = lambda mode=True: learn.model[0]
+    learn.model[0].eval()
+    with learn.no_bar(), learn.no_logging(), FrozenActivations(learn, views) if once else nullcontext(): learn.fit_one_cycle(3, 1e-2)
+    return learn
+
+
+def same(one, other):
+    torch.testing.assert_close(torch.tensor(one.recorder.values), torch.tensor(other.recorder.values), atol=1e-4, rtol=1e-4)
+    for p, q in zip(one.model.parameters(), other.model.parameters()): torch.testing.assert_close(p, q, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("bs", [6, 32]) # 32 pictures to train on: the last batch of six is dropped, and all in one
+def test_the_same_training_as_without(table, target, bs):
+    kwargs = TARGETS[target][2]
+    reference, once = (trained(lambda: loaders(table, target, bs=bs), once, **kwargs) for once in (False, True))
+    same(reference, once)
+    with pytest.raises(AssertionError): same(reference, trained(lambda: loaders(table, target, bs=bs), True, seed=1, **kwargs))
+
+
+def test_other_orders_of_dealing(table):
+    weights = np.arange(1, 33)
+    make = lambda: loaders(table, dl_type=WeightedDL, dl_kwargs=[{"wgts": weights}, {}])
+    same(trained(make, False), trained(make, True))
+
+
+def test_loading_in_other_processes(table):
+    same(trained(lambda: loaders(table), False), trained(lambda: loaders(table, num_workers=1), True))
+
+
+def test_dice_and_learner_are_left_as_they_were(table):
+    dls = loaders(table)
+    learn = vision_learner(dls, tiny)
+    set_seed(3)
+    before = torch.rand(1), np.random.rand()
+    set_seed(3)
+    with FrozenActivations(learn): pass
+    assert (torch.rand(1), np.random.rand()) == before
+    assert learn.dls is dls and len(learn.cbs) == len(vision_learner(dls, tiny).cbs)
+
+
+def test_two_views_differ_and_take_turns(table):
+    activations = FrozenActivations(vision_learner(loaders(table, resize=Resize(16)), tiny), views=2)
+    assert [len(views) for views in activations.activations] == [2, 1] and not torch.equal(*activations.activations[0])
+    assert "2 × 32 + 1 × 8" in repr(activations)
+
+
+def test_everything_works_afterwards(table, tmp_path):
+    learn = trained(lambda: loaders(table), True)
+    body = [p.clone() for p in learn.model[0].parameters()]
+    learn.unfreeze()
+    with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(1, 1e-2)
+    assert all(not torch.equal(p, q) for p, q in zip(body, learn.model[0].parameters())) # the body learns again
+    learn.export(tmp_path/"learner.pkl")
+    loaded, row = load_learner(tmp_path/"learner.pkl"), table[0].iloc[3]
+    with learn.no_bar(), loaded.no_bar():
+        torch.testing.assert_close(learn.predict(row)[2], loaded.predict(row)[2])
+        learn.show_results(max_n=2)
+
+
+def test_a_file_named_in_a_table_that_changes(table):
+    activations = FrozenActivations(vision_learner(loaders(table), tiny))
+    with activations: pass
+    (table[1]/"7.png").write_bytes((table[1]/"8.png").read_bytes())
+    with pytest.raises(ValueError, match="picture .*7.png.* has changed since the activations were computed"): activations.__enter__()
+
+
+def test_pictures_in_memory_that_change(table):
+    pictures = [np.asarray(PILImage.create(table[1]/name)).copy() for name in table[0].file]
+    data = DataBlock((ImageBlock, CategoryBlock), get_x=lambda item: item[..., :3], get_y=lambda item: int(item[0, 0, 0] > 127),
+                     splitter=IndexSplitter(range(8)), item_tfms=Resize(16, ResizeMethod.Squish))
+    activations = FrozenActivations(vision_learner(data.dataloaders(pictures, bs=6, num_workers=0), tiny))
+    with activations: pass
+    pictures[20][5, 5] = 255 - pictures[20][5, 5]
+    with pytest.raises(ValueError, match="list of pictures has changed"): activations.__enter__()
+
+
+def test_the_pass_shows_how_far_it_is(table, capsys):
+    learn = vision_learner(loaders(table), tiny)
+    FrozenActivations(learn)
+    assert "100.00% [8/8" in capsys.readouterr().out
+    with learn.no_bar(): FrozenActivations(learn)
+    assert capsys.readouterr().out == ""
+
+
+def test_two_inputs_are_refused(table):
+    learn = vision_learner(loaders(table), tiny)
+    learn.dls = SimpleNamespace(n_inp=2)
+    with pytest.raises(ValueError, match="have 2 inputs"): FrozenActivations(learn)
+
+
+def test_batch_transforms_by_chance_are_named(table):
+    dls = loaders(table, batch_tfms=None)
+    dls.train.after_batch.add(AffineCoordTfm())
+    with pytest.raises(ValueError, match="AffineCoordTfm may change a picture at random"): FrozenActivations(vision_learner(dls, tiny))
+
+
+def test_one_fold_of_the_photographs(photographs, tmp_path):
+    "The quick form of the count that chapter 06 quotes."
+    paths = unpack(photographs, tmp_path)
+    judged = held_out_once(paths, is_cat, frozen_once, only=0, batch=BATCH, size=SIZE)
+    wrong = int((judged.label != judged.predicted).sum())
+    print(f"{wrong} of {len(judged)} wrong")
+    assert len(judged) == 52 and wrong <= 4
+
+
+def test_the_figures_are_kept():
+    kept = json.loads(RESULT.read_text())
+    assert {"stock fine_tune(1)", "frozen activations, computed once"} <= kept["figures"].keys() & kept["memory"].keys() & kept["errors"].keys()
+    assert all(sum(row["wrong_by_fold"]) == row["wrong"] for row in kept["errors"].values())
+    assert RESULT.with_suffix(".svg").exists()
