@@ -58,7 +58,7 @@ def engine():
         yield
     finally:
         if own:
-            for container in run("docker", "ps", "-aq", check=False).stdout.split(): run("docker", "rm", "-f", container, check=False)
+            run("docker", "rm", "-f", *run("docker", "ps", "-aq", check=False).stdout.split(), check=False) # side by side
             own.terminate()
             own.wait(60)
             os.environ.pop("DOCKER_HOST")
