@@ -305,7 +305,6 @@ def passes_left(
 
 @exercise("pass-1", hint="Stock: every epoch looks at 500 + 100. Once: three views of 500, and the 100 held out.", tolerance=.005, mistakes={
     "You forgot the held-out pictures; they pass through the body in every epoch too.": lambda: passes_left(valid_too=False),
-    "Held-out pictures have no random views: one pass each will do.": lambda: passes_left(train=600, valid=0),
     "That is with one view; three are kept of each training picture.": lambda: passes_left(views=1),
     "Turned over: that is how many times more passes stock training takes.": lambda: 1/passes_left(),
     "That is the share that is saved; what is left was asked for.": lambda: 1 - passes_left(),
