@@ -31,8 +31,6 @@ from .exercises import exercise
 from .learning import fingerprint
 from numpy.typing import ArrayLike
 from sklearn.linear_model import RidgeClassifierCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import Normalizer
 from torch import Tensor, nn
 
 # %% ../nbs/06_transfer.ipynb #31f62229
@@ -51,8 +49,8 @@ def few_shot_errors(
     if len(classes) < 2 or per_class < 1 or counts.min() <= per_class:
         raise ValueError(f"per_class is {per_class}, of {counts.min()} items in the smallest of {len(classes)} classes; "
                          "it takes two classes, and an item of each to be asked about")
-    lot, errors = np.random.default_rng(seed), []
-    classifier = make_pipeline(Normalizer(), RidgeClassifierCV(alphas=np.logspace(-5, 1, 7)))
+    features = features/np.linalg.norm(features, axis=1, keepdims=True).clip(1e-12)
+    lot, errors, classifier = np.random.default_rng(seed), [], RidgeClassifierCV(alphas=np.logspace(-5, 1, 7))
     for _ in range(draws):
         shown = np.hstack([lot.permutation(np.flatnonzero(labels == name))[:per_class] for name in classes])
         asked = np.setdiff1d(np.arange(len(labels)), shown)
@@ -223,7 +221,7 @@ class FrozenActivations:
         finally: set_random_states(**dice) # as they were, so that training throws as it would have
 
     def __repr__(self):
-        counts = " + ".join(f"{len(views)} × {len(views[0]):,}" for views in self.activations)
+        counts = " + ".join(f"{len(views)} × {len(views[0]):,}" for views in self.activations if views)
         numbers, size = self.activations[0][0][0].numel(), sum(view.nbytes for views in self.activations for view in views)
         return f"views × pictures: {counts}; {numbers:,} activations each, {size/1e6:.1f} MB"
 
@@ -268,7 +266,8 @@ class FrozenActivations:
         "What the activations depend on, as it is now."
         steps = [repr((dl.after_item, dl.before_batch, dl.after_batch)) for dl in self.dls.loaders]
         items = {f"picture {mark[0]}": mark for dl in self.dls.loaders for mark in item_marks(dl)}
-        return {"body": fingerprint(self.body), "list of pictures": [*items], "list of transforms": steps, **items}
+        return {"list of layers": [*map(id, self.learn.model.modules())], "body": fingerprint(self.body),
+                "list of pictures": [*items], "list of transforms": steps, **items}
 
     def check_unchanged(self):
         "`ValueError` if the activations are no longer those of the Learner's body and data, with what has changed."
@@ -304,7 +303,8 @@ def passes_left(
     return (views*train + valid*valid_too)/(epochs*(train + valid*valid_too))
 
 @exercise("pass-1", hint="Stock: every epoch looks at 500 + 100. Once: three views of 500, and the 100 held out.", tolerance=.005, mistakes={
-    "You forgot the held-out pictures; they pass through the body in every epoch too.": lambda: passes_left(valid_too=False),
+    "That leaves the held-out pictures out, or takes three views of them; stock judges them in every epoch, here each passes once.":
+        lambda: passes_left(valid_too=False),
     "That is with one view; three are kept of each training picture.": lambda: passes_left(views=1),
     "Turned over: that is how many times more passes stock training takes.": lambda: 1/passes_left(),
     "That is the share that is saved; what is left was asked for.": lambda: 1 - passes_left(),

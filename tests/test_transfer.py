@@ -1,4 +1,5 @@
 "Activations computed once, with Learners of other kinds than chapter 06 has room for, and on the real photographs."
+import json
 import sys
 from contextlib import nullcontext
 from types import SimpleNamespace
@@ -9,18 +10,18 @@ import pytest
 import torch
 from fastai.callback.data import WeightedDL
 from fastai.callback.training import BnFreeze
-from fastai.vision.all import (AffineCoordTfm, CategoryBlock, ColReader, DataBlock, ImageBlock, ImageDataLoaders, IndexSplitter, MultiCategoryBlock,
-                               MSELossFlat, PILImage, RegressionBlock, Resize, ResizeMethod, ToTensor, default_split, load_learner,
-                               model_meta, set_seed, vision_learner)
+from fastai.vision.all import (AffineCoordTfm, CategoryBlock, ColReader, DataBlock, ImageBlock, ImageDataLoaders, IndexSplitter,
+                               MSELossFlat, MultiCategoryBlock, PILImage, RegressionBlock, Resize, ResizeMethod, default_split,
+                               load_learner, model_meta, set_seed, vision_learner)
 from mark1.data import is_cat
 from mark1.first_model import held_out_once
-from mark1.transfer import FrozenActivations, body_and_head
+from mark1.transfer import FrozenActivations
 from torch import nn
 
 from conftest import ROOT
 
 sys.path.insert(0, str(ROOT/"benchmarks"))
-from transfer import BATCH, SIZE, frozen_once, unpack
+from transfer import BATCH, RESULT, SIZE, frozen_once, unpack
 
 
 def tiny(pretrained=True):
@@ -145,6 +146,16 @@ def test_the_pass_shows_how_far_it_is(table, capsys):
     assert capsys.readouterr().out == ""
 
 
+def test_nothing_held_out(table):
+    frame, folder = table
+    dls = ImageDataLoaders.from_df(frame, folder, valid_pct=0, fn_col="file", label_col="kind", bs=6, num_workers=0,
+                                   item_tfms=Resize(16, ResizeMethod.Squish))
+    learn = vision_learner(dls, tiny)
+    activations = FrozenActivations(learn)
+    assert repr(activations).startswith("views × pictures: 1 × 40;")
+    with activations, learn.no_bar(), learn.no_logging(): learn.fit(1)
+
+
 def test_two_inputs_are_refused(table):
     learn = vision_learner(loaders(table), tiny)
     learn.dls = SimpleNamespace(n_inp=2)
@@ -164,3 +175,10 @@ def test_one_fold_of_the_photographs(photographs, tmp_path):
     wrong = int((judged.label != judged.predicted).sum())
     print(f"{wrong} of {len(judged)} wrong")
     assert len(judged) == 52 and wrong <= 4
+
+
+def test_the_figures_are_kept():
+    kept = json.loads(RESULT.read_text())
+    assert {"stock fine_tune(1)", "frozen activations, computed once"} <= kept["figures"].keys() & kept["memory"].keys() & kept["errors"].keys()
+    assert all(sum(row["wrong_by_fold"]) == row["wrong"] for row in kept["errors"].values())
+    assert RESULT.with_suffix(".svg").exists()
