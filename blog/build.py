@@ -148,7 +148,7 @@ def dead_links(
 ) -> list[str]: # a sentence each
     "Links inside the site that lead to no page, or to no place on it."
     pages = {path: path.read_text(encoding="utf-8") for path in site.rglob("*.html")}
-    ids, found, prefix = {}, [], urlsplit(base).path
+    ids, found, alive, prefix = {}, [], set(), urlsplit(base).path # alive: links that lead somewhere from any page
 
     def has(path, fragment):
         "Whether a page has an element of that name."
@@ -156,7 +156,7 @@ def dead_links(
         return fragment in ids[path]
 
     for page, text in pages.items():
-        for link in set(LINK.findall(text)):
+        for link in set(LINK.findall(text)) - alive:
             address = link.removeprefix(base.removesuffix(prefix)) if link.startswith(base) else link
             url = urlsplit(address.replace("&amp;", "&"))
             if url.scheme or url.netloc: continue
@@ -165,7 +165,9 @@ def dead_links(
                 if not url.path.startswith(prefix): target = site/"outside"
                 else: target = site/unquote(url.path.removeprefix(prefix))
                 if target.is_dir(): target /= "index.html"
-            if target.is_file() and (not fragment or has(target, fragment)): continue
+            if target.is_file() and (not fragment or has(target, fragment)):
+                if url.path: alive.add(link)
+                continue
             source = MAIN.search(text)
             place = where(root/source[1], f"#{fragment}" if fragment else Path(url.path).name, root) if source else page.relative_to(site)
             found.append(f"{place}: the link {link} leads nowhere" + (f"; that page has no {fragment!r}" if target.is_file() else ""))
