@@ -161,7 +161,7 @@ def main():
     parser.add_argument("--without-peer", action="store_true", help="leave Sphinx out; what it took last is kept")
     args = parser.parse_args()
     if not args.without_peer: install_peer()
-    ours, theirs, first = {}, {}, {}
+    ours, theirs = {}, {}
     with tempfile.TemporaryDirectory() as folder:
         for count in COUNTS:
             home, peer = our_site(Path(folder)/f"ours-{count}", count), Path(folder)/f"peer-{count}"

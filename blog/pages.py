@@ -27,6 +27,7 @@ KEPT = {"div", "table", "caption", "thead", "tbody", "tfoot", "tr", "th", "td", 
 BADGE = re.compile(r"\[!\[[^\]]*\]\([^)]*\)\]\([^)]*\) ?") # a linked picture of another host; the site has links of its own
 ANSI = re.compile(r"\x1b\[[\d;]*m")
 HEAD = re.compile(r"# (.+?)\n+> (.+)\n*")
+LEXER, SPANS = PythonLexer(), HtmlFormatter(nowrap=True)
 
 
 def joined(
@@ -279,7 +280,7 @@ def pages_of(
     "Write the page of a notebook, and that of the module it exports."
     front, body, files, starts = chapter_page(path, root)
     for cell in front["cells"]: # here, since a page that is kept is coloured once, and Hugo would do it in each build
-        cell["code"] = highlight(cell["code"], PythonLexer(), HtmlFormatter(nowrap=True)).strip("\n") if cell["code"] else ""
+        cell["code"] = highlight(cell["code"], LEXER, SPANS).strip("\n") if cell["code"] else ""
     if place == "start": front |= {"title": "What Mark 1 is", "description": "How to start, what it takes, the commands, and what is where"}
     text = page_text({**front, "weight": weight}, body)
     before = text[:text.index(b"\n}\n") + 3].count(b"\n") + 1 # lines of front matter
