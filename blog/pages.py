@@ -146,6 +146,7 @@ def chapter_page(
     if not title: raise ValueError(f"nbs/{path.name}: it does not begin with a title, '# …'; write one into its first cell")
     parts, files, records, starts, line = [], {}, [], [], 1
     for number, cell in enumerate(notebook.cells):
+        if cell.get("id") == "elsewhere": continue # the page has such links of its own
         if cell.cell_type == "markdown": text = BADGE.sub("", cell.source[title.end():] if number == 0 else cell.source).strip()
         elif cell.cell_type == "code":
             record = cell_record(cell, number, files)

@@ -5,14 +5,17 @@
 # %% auto #0
 __all__ = ['WIDGET_VIEW', 'repository', 'setting', 'directives', 'cell_text', 'labelled', 'is_skipped', 'data_of',
            'find_chapters', 'modules_imported', 'sources', 'fingerprint', 'stored_facts', 'has_changed',
-           'sanitize_patterns', 'normal_outputs', 'refresh_outputs', 'links', 'chapter_list', 'readme_text']
+           'sanitize_patterns', 'normal_outputs', 'refresh_outputs', 'links', 'entrance', 'write_entrance',
+           'chapter_list', 'readme_text']
 
 # %% ../nbs/17_chapters.ipynb #4714233b
-import difflib, hashlib, posixpath, re
+import difflib, hashlib, json, posixpath, re
 from configparser import ConfigParser
 from pathlib import Path
 
 from execnb.nbio import read_nb # a tenth of a second; nbformat, which validates, takes two
+
+from .downloads import staged
 
 # %% ../nbs/17_chapters.ipynb #bcd25489
 def repository(
@@ -112,7 +115,7 @@ def sources(
     library:Path, # folder of the modules
 ) -> dict[str, str]: # '' for the chapter's code, then each module of the library that it exports or imports, to its text
     "All code of this project that a chapter's outputs come from."
-    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code" and directives(cell.source).get("eval") != "false")
     found = {"": code}
     waiting = modules_imported(code) | set(re.findall(r"^#\| default_exp (\w+)", code, re.MULTILINE))
     while waiting:
@@ -183,7 +186,7 @@ def refresh_outputs(
             changed.append(old.id)
     return changed
 
-# %% ../nbs/17_chapters.ipynb #f20372bc
+# %% ../nbs/17_chapters.ipynb #c3b1a0d4
 def links(
     path:str="", # of a file in the repository, '' for all of it
 ) -> dict[str, str]: # 'Codespaces', 'github.dev' and, for a notebook, 'Colab', to an address
@@ -194,17 +197,47 @@ def links(
     if path.endswith(".ipynb"): found["Colab"] = f"https://colab.research.google.com/github/{owner_and_name}{file}"
     return found
 
+def entrance(
+    name:str, # of a chapter's file
+) -> dict[str, dict]: # id of a cell to the cell, as nbformat keeps it
+    "The two cells below a chapter's title: where else it can be opened, and what installs the course once it is opened in Colab."
+    git_url, to = setting("git_url"), links(f"nbs/{name}")
+    home = f"/content/{Path(git_url).name}" # where Colab keeps files
+    where = f"Open this chapter in [Codespaces]({to['Codespaces']}), in [Colab]({to['Colab']}), or in [github.dev]({to['github.dev']}), which shows it and runs nothing."
+    install = f"""#| eval: false
+#| hide
+if "google.colab" in str(get_ipython()): # in Colab alone: install the course, and keep the torch that is there
+    get_ipython().system("test -d {home} || git clone -q --depth 1 {git_url} {home}; python {home}/build/colab.py")
+    get_ipython().run_line_magic("cd", "-q {home}/nbs")"""
+    lines = {id: text.splitlines(keepends=True) for id, text in {"elsewhere": where, "colab": install}.items()}
+    return {"elsewhere": {"cell_type": "markdown", "id": "elsewhere", "metadata": {}, "source": lines["elsewhere"]},
+            "colab": {"cell_type": "code", "execution_count": None, "id": "colab", "metadata": {"jupyter": {"source_hidden": True}},
+                      "outputs": [], "source": lines["colab"]}}
+
+def write_entrance(
+    path:Path, # a chapter
+) -> bool: # whether it had another one
+    "Put the cells of `entrance` below a chapter's title, in place of those that are there."
+    notebook = json.loads(Path(path).read_text(encoding="utf-8"))
+    cells = entrance(Path(path).name)
+    others = [cell for cell in notebook["cells"] if cell.get("id") not in cells]
+    if notebook["cells"][1:3] == list(cells.values()): return False
+    notebook["cells"] = [*others[:1], *cells.values(), *others[1:]]
+    with staged(path) as fresh:
+        fresh.write_text(json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
+    return True
+
+# %% ../nbs/17_chapters.ipynb #f20372bc
 def chapter_list(
     folder:Path, # where the notebooks are
 ) -> str: # Markdown
-    "List the chapters: title, link and first sentence, out of their first cells, and where to open them in a browser. `ValueError` where one lacks them."
+    "List the chapters: title, link and first sentence, out of their first cells. `ValueError` where one lacks them."
     lines = []
     for path in find_chapters(folder):
         head = re.match(r"# (.+)\n+> (.+)", next((cell.source for cell in read_nb(path).cells), ""))
         if not head: raise ValueError(f"{path.name} does not begin with a title, '# …', and a sentence, '> …'")
         title, sentence = head.groups()
-        elsewhere = ", ".join(f"[{name}]({to})" for name, to in links(f"nbs/{path.name}").items() if name != "Codespaces")
-        lines.append(f"- [{path.stem[:2]} {title}]({path.name}): {sentence} ({elsewhere})")
+        lines.append(f"- [{path.stem[:2]} {title}]({path.name}): {sentence}")
     return "\n".join(lines)
 
 def readme_text(

@@ -28,7 +28,8 @@ from rich.table import Table
 from traitlets.config import Config
 
 from .chapters import (data_of, find_chapters, fingerprint, has_changed, is_skipped, labelled, readme_text, refresh_outputs,
-                            repository, sanitize_patterns, setting, sources, stored_facts)
+                            repository, sanitize_patterns, setting, sources, stored_facts,
+                            write_entrance)
 from .data import cats_and_dogs, data_form
 from .doctor import examine, report
 from .downloads import staged
@@ -261,12 +262,13 @@ def packaged_only():
 def refresh(
     args:argparse.Namespace, # chapters, changed, timing, jobs, cell_limit
 ) -> int: # exit code
-    "Export the library, execute chapters, write changed outputs back into `nbs/`, make the README."
+    "Write the chapters' links, export the library, execute chapters, write changed outputs back into `nbs/`, make the README."
     root = repository()
     packaged_only()
     os.chdir(root)
     (root/"_run").mkdir(exist_ok=True)
     with FileLock(root/"_run"/".refresh.lock", timeout=0): # `Timeout` where another one runs
+        for path in find_chapters(root/"nbs"): write_entrance(path)
         subprocess.run(["nbdev_export"], check=True)
         index = [root/"nbs"/"index.ipynb"]
         paths = chosen(args, root) + ([] if args.chapters or args.changed and not has_changed(index[0], root/setting("lib_path")) else index)

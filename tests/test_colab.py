@@ -1,10 +1,13 @@
-"The set-up for Colab keeps the torch that is there, even where the course asks for a newer one."
+"The set-up for Colab keeps the torch that is there, even where the course asks for a newer one; a chapter's cell calls it."
 import os
 import shutil
 import subprocess
 import sys
 
+import nbformat
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from mark1.chapters import setting
 
 from conftest import ROOT
 
@@ -51,3 +54,23 @@ def test_without_the_override_it_would_not(colab):
     run, python, clone, there = colab
     done = run("uv", "pip", "install", "--python", python, "--offline", "--no-index", clone)
     assert done.returncode and "torch" in done.stderr and "toy" not in there()
+
+
+def test_the_cell_of_a_chapter_installs_the_course(tmp_path, monkeypatch):
+    "In a shell that says it is Colab's, with a small repository in place of ours: cloned once, installed, and gone to."
+    address, work, home = setting("git_url"), tmp_path/"work", tmp_path/"content"
+    (work/"build").mkdir(parents=True)
+    (work/"nbs").mkdir()
+    (work/"nbs"/"00_data.ipynb").write_text("{}")
+    (work/"build"/"colab.py").write_text("open('installed', 'a').write('x')")
+    for words in (("init", "-q"), ("add", "-A"), ("-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-qm", "all")):
+        subprocess.run(["git", *words], cwd=work, check=True)
+    home.mkdir()
+    monkeypatch.chdir(home)
+    for name, value in {"COUNT": "1", "KEY_0": f"url.file://{work}.insteadOf", "VALUE_0": address}.items(): monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
+    monkeypatch.setenv("PATH", f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}")
+    cell = nbformat.read(ROOT/"nbs"/"01_first_model.ipynb", as_version=4).cells[2]
+    shell = type("Shell", (InteractiveShell,), {"__module__": "google.colab._shell"})()
+    for _ in range(2): shell.run_cell(cell.source.replace("/content/", f"{home}/")).raise_error()
+    assert os.getcwd() == str(home/address.rpartition("/")[2]/"nbs") and os.path.exists("00_data.ipynb")
+    assert (home/"installed").read_text() == "x" and open("installed").read() == "x" # one for each time, where it stood

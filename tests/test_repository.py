@@ -9,7 +9,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from mark1.chapters import directives, find_chapters, links, readme_text, setting
+from mark1.chapters import directives, entrance, find_chapters, links, readme_text, setting
 from mark1.containers import CHECK_BASE, container_faults
 from nbdev.clean import clean_nb
 
@@ -84,7 +84,7 @@ def test_chapters_import_only_from_lower_numbers(path):
 def test_notebooks_are_clean(path):
     stored = json.loads(path.read_text(encoding="utf-8"))
     cleaned = json.loads(json.dumps(stored))
-    clean_nb(cleaned, allowed_metadata_keys=[setting("allowed_metadata_keys")])
+    clean_nb(cleaned, allowed_metadata_keys=[setting("allowed_metadata_keys")], allowed_cell_metadata_keys=[setting("allowed_cell_metadata_keys")])
     assert cleaned == stored, f"{path.name} is not clean; run `nbdev_clean` or `make refresh`"
     assert stored["metadata"]["kernelspec"]["name"] == "python3"
     widgets = [out for cell in stored["cells"] for out in cell.get("outputs", []) if "application/vnd.jupyter.widget-view+json" in out.get("data", {})]
@@ -142,29 +142,40 @@ def test_readme_is_made_from_the_index():
 
 
 def test_the_address_stands_in_settings_alone():
+    "In chapters, README and library it stands only where it is made from settings.ini, which other tests compare."
     address = setting("git_url").removeprefix("https://")
     made = {"README.md", "mark1/_modidx.py"}
-    holding = {str(path.relative_to(ROOT)) for path in TRACKED if address in path.read_text(encoding="utf-8", errors="replace")}
-    index = nbformat.read(ROOT/"nbs"/"index.ipynb", as_version=4)
-    assert address not in "".join(cell.source for cell in index.cells)
-    assert holding - made - {"nbs/index.ipynb"} == {"settings.ini"}
+    holding = {str(path.relative_to(ROOT)) for path in TRACKED if path.suffix != ".ipynb" and address in path.read_text(encoding="utf-8", errors="replace")}
+    assert holding - made == {"settings.ini"}
+    for path in NOTEBOOKS:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        assert not [cell for cell in cells if address in "".join(cell["source"]) and cell["id"] not in ("elsewhere", "colab")], path.name
+        if path.name != "index.ipynb": assert not [cell for cell in cells if address in json.dumps(cell.get("outputs"))], path.name
     readme = (ROOT/"README.md").read_text(encoding="utf-8")
     foreign = [link for link in re.findall(r"https://github\.com/[\w.-]+/[\w.-]+", readme) if address not in link and "badge" not in link]
     assert not foreign
 
 
 @pytest.mark.parametrize("path", CHAPTERS, **by_name)
-def test_each_chapter_shows_the_way_to_where_it_can_be_opened(path):
-    "By way of the README, whose links are made from the address in settings.ini, so that no chapter holds it."
-    line = "[Open it in Codespaces, github.dev or Colab](../README.md#in-a-container-or-in-a-browser)"
-    assert nbformat.read(path, as_version=4).cells[1].source == line, f"put this into the second cell of {path.name}: {line}"
+def test_each_chapter_says_where_else_it_can_be_opened(path):
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    assert cells[1:3] == list(entrance(path.name).values()), f"type `mark1 refresh`, or call write_entrance on {path.name}"
 
 
-def test_the_readme_opens_each_chapter_elsewhere():
+def test_chapters_and_readme_follow_the_address(copy, monkeypatch):
+    settings = copy/"settings.ini"
+    settings.write_text(settings.read_text().replace(setting("git_url"), "https://github.com/somebody/their-course"))
+    monkeypatch.chdir(copy)
+    cells = entrance("01_first_model.ipynb")
+    made = "".join("".join(cell["source"]) for cell in cells.values())
+    assert made.count("somebody/their-course") == 4 and "/content/their-course/nbs" in made and "mark1-course" not in made
+    assert cells != entrance("02_learning.ipynb")
+
+
+def test_the_readme_can_be_opened_elsewhere():
     readme = (ROOT/"README.md").read_text(encoding="utf-8")
-    assert "## In a container, or in a browser" in readme # where the chapters' line leads
-    addresses = [address for path in CHAPTERS for name, address in links(f"nbs/{path.name}").items()]
-    assert len(set(addresses)) == 2*len(CHAPTERS) + 1 and all(f"({address})" in readme for address in addresses)
+    assert all(f"({address})" in readme for address in links("nbs/01_first_model.ipynb").values() if "github.dev" not in address)
+    assert f"({links('README.md')['github.dev']})" in readme
 
 
 def broken_links(path):
