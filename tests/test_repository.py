@@ -91,6 +91,14 @@ def test_notebooks_are_clean(path):
     assert not widgets
 
 
+@pytest.mark.parametrize("path", CHAPTERS, **by_name)
+def test_cells_of_imports_are_folded(path):
+    "So that a chapter's first screen is the lesson's; JupyterLab and VS Code unfold them at a click."
+    imports = [cell for cell in code_cells(path) if "google.colab" not in cell.source and (body := ast.parse(cell.source).body)
+               and all(isinstance(node, (ast.Import, ast.ImportFrom)) for node in body)]
+    assert imports and all(cell.metadata.get("jupyter", {}).get("source_hidden") for cell in imports), "in JupyterLab: View, Collapse Selected Code"
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, **by_name)
 def test_no_notebook_is_over_300_kilobytes(path):
     assert path.stat().st_size <= 300_000
