@@ -6,9 +6,11 @@ import subprocess
 import sys
 from functools import cache, partial
 from http.server import ThreadingHTTPServer
+from io import BytesIO
 from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
+from unicodedata import normalize
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import feedparser
@@ -18,6 +20,7 @@ from lxml import etree, html
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 from playwright.sync_api import expect, sync_playwright
+from pypdf import PdfReader
 
 from conftest import ROOT, Quiet
 
@@ -490,6 +493,14 @@ def test_a_chosen_theme_is_kept_and_the_systems_holds_otherwise(visit, site):
 UNSEEN = """selector => [...document.querySelectorAll(selector)].filter(each => !each.checkVisibility() || !each.getBoundingClientRect().height).length"""
 
 
+def lines_not_printed(page, **options):
+    "Lines of a page's text, and words of its tables, that its PDF lacks, spaces and punctuation aside."
+    squeezed = lambda text: re.sub(r"\W|\u02bc", "", normalize("NFKC", text)) # ligatures; apostrophes, which the PDF's reader takes for letters
+    printed = squeezed("".join(sheet.extract_text() for sheet in PdfReader(BytesIO(page.pdf(**options))).pages))
+    parts = [part for line in page.inner_text("main").splitlines() for part in (re.findall(r"\w+", line) if "\t" in line else [line])]
+    return [part for part in parts if squeezed(part) not in printed]
+
+
 @pytest.mark.parametrize("name", ["chapters/97_everything/", "chapters/04_validation/", "notes/2022-01-03/"])
 def test_a_printed_page_is_complete(visit, name):
     page = visit(name, color_scheme="dark")
@@ -501,6 +512,8 @@ def test_a_printed_page_is_complete(visit, name):
     navigation = page.evaluate("[...document.querySelectorAll('nav, #theme-switch, .skip, footer, .here')].filter(each => each.checkVisibility()).length")
     assert navigation == 0 and page.evaluate(PAPER) == "rgb(255, 255, 255)"
     assert page.evaluate("[...document.querySelectorAll('pre, .table')].filter(each => each.scrollWidth > each.clientWidth + 1).length") == 0
+    assert lines_not_printed(page) == []
+    if name == "chapters/04_validation/": assert lines_not_printed(page, page_ranges="1") # the control: its first sheet alone
     assert page.pdf().count(b"/Subtype /Image") >= page.locator("main img:not([src$='.svg'])").count()
 
 
