@@ -8,6 +8,11 @@ __all__ = ['default_limit', 'notebook_client', 'Result', 'why_stopped', 'execute
            'run', 'packaged_only', 'refresh', 'store_outputs', 'write_readme', 'test', 'lab', 'doctor', 'command_line',
            'fault', 'main']
 
+# %% ../nbs/17_lesson.ipynb #5a1c0b77
+import sys
+
+sys.modules.setdefault("rfc3987_syntax", None) # jsonschema, below nbformat, can do without; to import it takes longer than all the rest
+
 # %% ../nbs/17_lesson.ipynb #1bc6eb4c
 import argparse, errno, json, logging, os, re, subprocess, sys, time
 from concurrent.futures import ThreadPoolExecutor
@@ -28,8 +33,7 @@ from rich.table import Table
 from traitlets.config import Config
 
 from .chapters import (data_of, find_chapters, fingerprint, has_changed, is_skipped, labelled, readme_text, refresh_outputs,
-                            repository, sanitize_patterns, setting, sources, stored_facts,
-                            write_entrance)
+                            repository, sanitize_patterns, setting, sources, stored_facts, write_entrance)
 from .data import cats_and_dogs, data_form
 from .doctor import examine, report
 from .downloads import staged
@@ -310,7 +314,7 @@ def test(
 ) -> int: # exit code
     "Run nbdev_test, nbval and pytest, all three whatever happens."
     packaged_only()
-    commands = ["nbdev_test --do_print", "pytest --nbval nbs", "pytest tests"]
+    commands = ["nbdev_test --do_print", "pytest --nbval nbs", "pytest tests --durations=12"]
     failed = []
     for command in commands:
         print(f"\n== {command}", flush=True)
