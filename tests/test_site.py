@@ -420,7 +420,7 @@ def test_the_skip_link_the_theme_and_the_search_work_by_keyboard(visit, site):
     page.wait_for_url("**/notes/2022-01-03/**")
 
 
-IN_VIEW = "each => { const box = each.getBoundingClientRect(); return box.top >= 0 && box.top < innerHeight && box.height > 0 }"
+IN_VIEW = "each => { if (!each) return false; const box = each.getBoundingClientRect(); return box.top >= 0 && box.top < innerHeight && box.height > 0 }"
 RING = "each => { const style = getComputedStyle(each); return style.outlineStyle + style.outlineWidth }"
 
 
