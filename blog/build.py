@@ -4,8 +4,6 @@
     python blog/build.py --serve    serve with live reload; a saved note is shown at once (make blog)
 """
 import argparse
-import gzip
-import json
 import os
 import re
 import shutil
@@ -14,6 +12,7 @@ import socket
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
 import tomllib
 from contextlib import suppress
@@ -25,8 +24,8 @@ from mark1.chapters import repository, setting
 from origins import unsourced as unsourced_numbers
 from pages import make_pages
 
-SITE, STAGE, SERVED = Path("_site"), Path("_run/blog/site"), Path("_run/blog/served") # below the repository; a site is built in
-# the second, over the last but one, and changes places with the first when it is whole; the third is what the server shows
+SITE, SERVED = Path("_site"), Path("_run/blog/served") # below the repository; the second is what the server shows
+MEMORY = Path("/dev/shm") # where Linux keeps files in memory
 RAW = re.compile(r"<!--|</?[a-zA-Z][^>\n]*>") # raw HTML, in a line outside of code
 MAIN = re.compile(r'<main [^>]*data-source="?([^" >]+)')
 LINK = re.compile(r'<a\b[^>]*?\shref="?([^"\s>]*)')
@@ -174,58 +173,76 @@ def dead_links(
     return sorted(found)
 
 
-def remove_old(
-    stage:Path, # built over an older site
-    static:Path, # files that Hugo copies only where they differ
-    since:float, # seconds since the epoch
-):
-    "Remove pages and pictures that this build did not write, and folders left empty."
-    for path in sorted(stage.rglob("*"), reverse=True): # files before their folders
-        name = path.relative_to(stage)
-        if path.is_dir():
-            with suppress(OSError): path.rmdir() # it holds something
-        elif name.parts[0] != "pagefind" and path.stat().st_mtime < since and not (static/name).exists(): path.unlink()
+def workplace(
+    root:Path, # the repository
+) -> tempfile.TemporaryDirectory:
+    "A folder to build in: in memory where there is room, for thousands of files are made much quicker there, else below the repository."
+    roomy = os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 2e9
+    folder = MEMORY if roomy else root/"_run"/"blog"
+    for rest in folder.glob("mark1-site-*"): # of a build that was killed
+        if time.time() - rest.stat().st_mtime > 3600: shutil.rmtree(rest, ignore_errors=True)
+    return tempfile.TemporaryDirectory(prefix="mark1-site-", dir=folder)
 
 
-def remove_old_index(
-    folder:Path, # of pagefind, which leaves a file as it is where its name, a digest, is still right
+def files_of(
+    folder:Path,
+) -> set[str]: # names below it
+    "All files in a folder and its folders."
+    return {os.path.relpath(os.path.join(place, name), folder) for place, _, names in os.walk(folder) for name in names}
+
+
+def is_same(
+    one:Path, other:Path, # the second is there
+) -> bool:
+    "Whether two files hold the same, and the first is there at all."
+    try: return one.stat().st_size == other.stat().st_size and one.read_bytes() == other.read_bytes()
+    except OSError: return False
+
+
+def bring_up_to_date(
+    folder:Path,
+    built:Path, # what it is to be like
+    changed:list[str], # files that differ
 ):
-    "Remove the parts of a search index that its list does not name."
-    for language in json.loads((folder/"pagefind-entry.json").read_bytes())["languages"].values():
-        listed = folder/f"pagefind.{language['hash']}.pf_meta"
-        names = gzip.decompress(listed.read_bytes())
-        for path in (*folder.glob("*/*"), *folder.glob("*.pf_meta")):
-            if path != listed and path.stem.encode() not in names: path.unlink()
+    "Write the files that differ, each of them whole or not at all; remove those that are not wanted, and folders left empty."
+    for name in changed:
+        path = folder/name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_name(f".new-{path.name}")
+        shutil.copyfile(built/name, fresh)
+        fresh.replace(path)
+    for name in files_of(folder) - files_of(built):
+        (folder/name).unlink()
+        with suppress(OSError): os.removedirs((folder/name).parent) # those that are empty now
 
 
 def build(
     root:Path, # the repository
     base:str, # the site's address
 ) -> list[str]: # what is wrong; then nothing was built
-    "Build the site with its search index; a site that was there stays until the new one is whole."
-    origins, stage, last = make_pages(root), root/STAGE, root/STAGE.with_name("last")
+    "Build the site with its search index; the site that was there stays as it is until the new one is found to be good."
+    origins = make_pages(root)
     notes = {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in sorted((root/"lesson_notes").glob("*.md"))}
     faults = {name: front_matter_fault(text) for name, text in notes.items()}
     wrong = [f"{name}:{fault[0]}: {fault[1]}" for name, fault in faults.items() if fault]
     if wrong: return wrong
-    shutil.rmtree(last, ignore_errors=True)
-    since = time.time() - 1 # clocks of file systems are coarse
-    process = hugo(root, "--baseURL", base, "--destination", str(stage), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    unsourced = [sentence for name, text in notes.items() for sentence in unsourced_numbers(text, name)] # while Hugo works
-    log = process.communicate()[0]
-    wrong = complaints(log, root, origins) + unsourced
-    if process.returncode and not wrong: wrong = [log.strip()]
-    if wrong: return wrong
-    remove_old(stage, root/"blog"/"static", since)
-    pagefind = subprocess.Popen([binary("pagefind_bin/pagefind"), "--site", str(stage), "--quiet"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    wrong = dead_links(stage, base, root) # meanwhile
-    said = pagefind.communicate()[0]
-    if pagefind.returncode: wrong.append(f"the search index could not be made: {said.strip()}")
-    if wrong: return wrong
-    remove_old_index(stage/"pagefind")
-    if (root/SITE).exists(): (root/SITE).rename(last)
-    stage.rename(root/SITE)
-    if last.exists(): last.rename(stage) # to write over a file is quicker than to make one
+    with workplace(root) as place:
+        built = Path(place)
+        process = hugo(root, "--baseURL", base, "--destination", place, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        unsourced = [sentence for name, text in notes.items() for sentence in unsourced_numbers(text, name)] # while Hugo works
+        log = process.communicate()[0]
+        wrong = complaints(log, root, origins) + unsourced
+        if process.returncode and not wrong: wrong = [log.strip()]
+        if wrong: return wrong
+        pages, site = files_of(built), root/SITE
+        pagefind = subprocess.Popen([binary("pagefind_bin/pagefind"), "--site", place, "--quiet"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        wrong = dead_links(built, base, root) # meanwhile
+        changed = [name for name in pages if not is_same(site/name, built/name)]
+        said = pagefind.communicate()[0]
+        if pagefind.returncode: wrong.append(f"the search index could not be made: {said.strip()}")
+        if wrong: return wrong
+        changed += [name for name in files_of(built) - pages if not is_same(site/name, built/name)]
+        bring_up_to_date(site, built, changed)
     return []
 
 

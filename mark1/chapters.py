@@ -15,8 +15,6 @@ from pathlib import Path
 
 from execnb.nbio import read_nb # a tenth of a second; nbformat, which validates, takes two
 
-from .downloads import staged
-
 # %% ../nbs/17_chapters.ipynb #bcd25489
 def repository(
     start:Path=None, # a folder inside it; the working directory if not given
@@ -218,6 +216,7 @@ def write_entrance(
     path:Path, # a chapter
 ) -> bool: # whether it had another one
     "Put the cells of `entrance` below a chapter's title, in place of those that are there."
+    from mark1.downloads import staged # brings tools for the network along, wanted by this function alone
     notebook = json.loads(Path(path).read_text(encoding="utf-8"))
     cells = entrance(Path(path).name)
     others = [cell for cell in notebook["cells"] if cell.get("id") not in cells]
