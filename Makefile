@@ -22,7 +22,7 @@ test: setup ## run everything that is checked: nbdev_test, nbval, pytest
 test-slow: setup ## the checks that take minutes: every real photograph held out once
 	@. $(VENV)/bin/activate && pytest -m slow tests
 
-test-container: setup ## `ez env go` for real, to chapter 01 inside a container: minutes, and 15 GB of disk for a while
+test-container: setup ## `ez env go` for real, to chapter 01 inside a container: 7 minutes, and 15 GB of disk for a while
 	@.ci/engine
 	@. $(VENV)/bin/activate && pytest -m "slow or not slow" -rs -s tests/test_container.py
 
