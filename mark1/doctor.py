@@ -8,13 +8,14 @@ __all__ = ['CORE', 'INSTALL', 'NO_DOCKER', 'QUESTIONS', 'Finding', 'finding', 'p
            'docker_trouble', 'docker', 'kernel', 'examine', 'report']
 
 # %% ../nbs/15_doctor.ipynb #ab27efdc
-import os, shutil, socket, subprocess, sys
+import os, re, shutil, socket, subprocess, sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from packaging.requirements import Requirement
 
@@ -88,7 +89,8 @@ def device(
     for name in listed:
         why = try_it(name)
         found = f"{name}, {torch.cuda.get_device_name(0)}" if name == "cuda" and not why else name
-        remedy = "update its driver, or hide it with CUDA_VISIBLE_DEVICES= (an empty value)"
+        remedy = {"cuda": "update its driver, or hide it with CUDA_VISIBLE_DEVICES= (an empty value)",
+                  "mps": "update macOS, or set PYTORCH_ENABLE_MPS_FALLBACK=1"}[name]
         return finding("device", f"{name} is listed, but: {why}" if why else found, not why, remedy)
     why = try_it("cpu")
     return finding("device", why or "cpu; the packaged data need no more", not why, INSTALL)
@@ -135,6 +137,7 @@ def data_cache() -> Finding:
     "Whether data can be kept, and which of the downloaded data sets are there."
     home = data_home()
     folder = next(path for path in (home, *home.parents) if path.exists())
+    if not folder.is_dir(): return finding("data cache", f"{folder} is a file", False, "set FASTAI_HOME to a folder")
     there = [row.name for row in MANIFEST if row.form == "full" and (home/Path(row.source).stem).is_dir()]
     return finding("data cache", f"{home}, with {', '.join(there) or 'nothing downloaded'}", os.access(folder, os.W_OK),
                    "set FASTAI_HOME to a folder that you can write to")
@@ -144,8 +147,11 @@ def answers(
     address:str, # http://… or https://…
     seconds:float=3,
 ) -> bool:
-    "Whether a host lets itself be connected to."
+    "Whether a host lets itself be connected to, or the proxy that stands between."
     parts = urlsplit(address)
+    if not parts.hostname: return False
+    proxy = getproxies().get(parts.scheme)
+    if proxy and not proxy_bypass(parts.hostname): parts = urlsplit(proxy)
     try: socket.create_connection((parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)), seconds).close()
     except (OSError, ValueError, UnicodeError): return False
     return True
@@ -187,9 +193,10 @@ def docker(
 ) -> Finding:
     "Whether Docker's engine answers, and whether it says that it knows GPUs."
     code, said = ask("info", "--format", "{{.ServerVersion}} {{json .Runtimes}}")
-    trouble = docker_trouble(code, said)
+    answered = re.match(r"\d\S* ", said) # newer ones end well without an engine, and say so elsewhere
+    trouble = docker_trouble(code or not answered, said)
     found, _, remedy = trouble.partition("; ")
-    gpus = "it knows nvidia" if "nvidia" in said else "no GPU support listed"
+    gpus = "it lists nvidia" if "nvidia" in said else "no GPU support listed (for one from NVIDIA: install its Container Toolkit)"
     return finding("docker", found or f"{said.split()[0]}, {gpus}", not trouble, f"only the dev containers need it: {remedy}", "limited")
 
 def kernel() -> Finding:
@@ -197,6 +204,7 @@ def kernel() -> Finding:
     from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
     try: program = KernelSpecManager().get_kernel_spec("python3").argv[0]
     except NoSuchKernel: return finding("kernel", "none is registered", False, INSTALL)
+    if program in ("python", "python3"): program = sys.executable # as Jupyter reads it
     same = shutil.which(program) and Path(shutil.which(program)).parent.samefile(Path(sys.executable).parent)
     return finding("kernel", f"python3 is {program}", bool(same), f"choose the kernel {sys.executable} in your editor", "limited")
 

@@ -286,13 +286,13 @@ def far(tmp_path):
 @pytest.mark.slow
 def test_on_another_machine_over_ssh(course, running, far, place, tmp_path):
     target = place/"over-there"
-    result = ez(course, "-n", "far", "--into", target, cwd=tmp_path, PATH=far, DOCKER_HOST="unix:///nowhere") # its own engine, not ours
+    result = ez(f"file://{course}", "-n", "far", "--into", target, cwd=tmp_path, PATH=far, DOCKER_HOST="unix:///nowhere") # its own engine, not ours
     assert result.returncode == 0, result.stdout + result.stderr
     assert "first let it through: ssh -N -L" in result.stdout and not (tmp_path/"course").exists()
     shown = run("docker", "exec", "--user", "ezuser", "--workdir", "/workspaces/over-there", container_of(target), "python", "-c", CELL).stdout
     assert shown.split()[:2] == ["/opt/mark1", "ezuser"]
     before = all_files(target)
-    again = ez(course, "-n", "far", "--into", target, cwd=tmp_path, PATH=far, DOCKER_HOST="unix:///nowhere")
+    again = ez(f"file://{course}", "-n", "far", "--into", target, cwd=tmp_path, PATH=far, DOCKER_HOST="unix:///nowhere")
     assert again.returncode == 0 and all_files(target) == before
 
 

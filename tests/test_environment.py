@@ -26,9 +26,9 @@ def computer(tmp_path):
         (programs/name).write_text(f'#!/bin/sh\necho "{name} $*" >> {log}\ncase "$*" in\n{cases}\nesac\n')
         (programs/name).chmod(0o755)
 
-    def go(*words, docker={}, cli="", without=()):
+    def go(*words, docker={}, cli="", read="", without=()):
         if "docker" not in without: stand_in("docker", {**docker, **{key: value for key, value in DOCKER.items() if key not in docker}})
-        if "npx" not in without: stand_in("devcontainer", {"up": cli or 'echo \'{"outcome": "error", "description": "stand-in"}\'; exit 1'})
+        if "npx" not in without: stand_in("devcontainer", {"read-configuration": read or "exit 1", "up": cli or 'echo \'{"outcome": "error", "description": "stand-in"}\'; exit 1'})
         for name in without: (programs/name).unlink(missing_ok=True)
         home = tmp_path/"home"
         home.mkdir(exist_ok=True)
@@ -50,7 +50,7 @@ def repository(tmp_path):
         for name, text in files.items():
             path = work/name.replace("__", "/").replace("_json", ".json")
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
+            path.write_text(text, errors="surrogateescape")
         for words in (("init", "-q"), ("add", "-A"), ("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "all")):
             subprocess.run(["git", *words], cwd=work, check=True)
         return work
@@ -60,6 +60,7 @@ def repository(tmp_path):
 @pytest.mark.parametrize("fault, settings", [
     ("no docker", {"without": ["docker"]}),
     ("Docker's engine is not running", {"docker": {"info": "echo 'Cannot connect to the Docker daemon at unix:///var/run/docker.sock.' >&2; exit 1"}}),
+    ("Docker's engine is not running, and Docker says so without a code", {"docker": {"info": "echo 'failed to connect to the docker API' >&2; exit 0"}}),
     ("no permission to use Docker", {"docker": {"info": "echo 'permission denied while trying to connect to the Docker daemon socket' >&2; exit 1"}}),
     ("no Node.js for the Dev Containers CLI", {"without": ["npx", "devcontainer"]}),
     ("a base image that is missing", {"docker": {"image inspect": "exit 1", "pull": "echo 'Error response from daemon: manifest for image:1 not found' >&2; exit 1"}}),
@@ -75,6 +76,7 @@ def test_a_computer_that_is_not_ready(computer, repository, outcome, fault, sett
     ("no ez.json and no dev container", {"README": "read me"}),
     ("an ez.json that is no JSON", {"ez_json": "{'requires_gpu': true}"}),
     ("a wrong type in ez.json", {"ez_json": '{"requires_gpu": "maybe"}'}),
+    ("an ez.json in another encoding", {"ez_json": "\ufeff{}\udcff"}),
     ("an ez.json that names no image", {"ez_json": '{"requires_gpu": true}'})])
 def test_a_repository_that_is_not_ready(computer, repository, outcome, fault, files):
     outcome(fault, *computer(repository(**files), "-n", "."))
@@ -94,8 +96,39 @@ def test_a_folder_that_is_not_empty(computer, repository, outcome):
     assert [path.name for path in (computer.home/"course").iterdir()] == ["mine.txt"]
 
 
+def test_a_folder_inside_of_another_repository(computer, repository, outcome):
+    "Above all one named like the repository that is asked for: nothing is pulled into what lies around it."
+    work = repository(ez_json=GOOD)
+    subprocess.run(["git", "clone", "-q", work, computer.home/"outer"], check=True)
+    (computer.home/"outer"/"course").mkdir()
+    (computer.home/"outer"/"course"/"mine.txt").write_text("mine")
+    outcome("a folder inside of another repository", *computer(work, "-n", ".", "--into", "outer/course"))
+    assert not (computer.home/"outer"/"course"/".devcontainer").exists()
+
+
+def test_the_folder_one_is_in(computer, repository):
+    "Taken as it is: not cloned, not brought up to date, and run a second time on a disk that is full by then."
+    work = repository(ez_json=GOOD)
+    subprocess.run(["git", "clone", "-q", work, computer.home], check=True)
+    assert "the container did not start (stand-in)" in computer(".", "-n", ".")[1]
+    assert sorted(path.name for path in computer.home.iterdir()) == [".devcontainer", ".git", "ez.json"]
+    full = {"run --rm --network=none --entrypoint=sh": "echo 1500000"}
+    read = "echo '{\"configuration\": {\"image\": \"image:1\"}}'"
+    assert "GB free" in computer(".", "-n", ".", docker=full, read=read)[1]
+    assert "stand-in" in computer(".", "-n", ".", docker=full | {"ps -aq": "echo abc"}, read=read)[1] # it was built before
+
+
+def test_a_dockerfile_may_make_up_for_its_base(computer, repository):
+    config = {".devcontainer__devcontainer_json": '{"build": {"dockerfile": "Dockerfile"}}', ".devcontainer__Dockerfile": "FROM image:1\nRUN apt-get install python3\n"}
+    bare = {"run --rm --network=none --entrypoint=sh": "echo 'image:1 has no Python (python3); name another base image' >&2; exit 1"}
+    cli = 'echo \'{"outcome": "error", "description": "stand-in"}\'; exit 1'
+    read = "echo '{\"configuration\": {\"build\": {\"dockerfile\": \"Dockerfile\"}}}'"
+    assert "stand-in" in computer(repository(**config), "-n", ".", docker=bare, cli=cli, read=read)[1]
+
+
 def test_a_host_that_cannot_be_reached(computer, repository, outcome):
-    outcome("a machine that ssh does not reach", *computer(repository(ez_json=GOOD), "-n", "somebody@127.0.0.1"))
+    outcome("a machine that ssh does not reach", *computer("https://127.0.0.1/owner/repository.git", "-n", "somebody@127.0.0.1"))
+    outcome("a folder of this computer, for another machine", *computer(repository(ez_json=GOOD), "-n", "somebody@127.0.0.1"))
 
 
 def test_unknown_keys_are_named_and_kept(computer, repository, outcome):
