@@ -14,7 +14,7 @@ import sys
 sys.modules.setdefault("rfc3987_syntax", None) # jsonschema, below nbformat, can do without; to import it takes longer than all the rest
 
 # %% ../nbs/17_lesson.ipynb #1bc6eb4c
-import argparse, errno, json, logging, os, re, subprocess, sys, time
+import argparse, atexit, errno, json, logging, os, re, subprocess, sys, time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -115,7 +115,9 @@ def execute_chapter(
     except Exception as error: # also a kernel that does not start: the other chapters' results must not be lost
         result.stopped = at
         result.error = f"{path.stem}, cell {code.index(at) + 1 if code else 0} of {len(code)}: {why_stopped(error)}"
-    finally: running.discard(client)
+    finally:
+        running.discard(client)
+        atexit.unregister(client._cleanup_kernel) # has been called; nbclient leaves it registered where it failed
     result.seconds, result.numbers = time.monotonic() - start, labelled(notebook)
     return result
 

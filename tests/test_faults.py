@@ -63,8 +63,8 @@ def replace_source(home, name, source):
 
 @pytest.mark.parametrize("fault, cell, words", [
     ("a cell that raises", "raise ValueError('no such thing; take another')", []),
-    ("a cell that hangs", "import time; time.sleep(60)", ["--cell-limit", "2"]),
-    ("a cell that hangs and ignores interrupts", "import signal; signal.signal(2, signal.SIG_IGN)\nwhile True: pass", ["--cell-limit", "2"]),
+    ("a cell that hangs", "import time; time.sleep(60)", ["--cell-limit", "5"]),
+    ("a cell that hangs and ignores interrupts", "import signal; signal.signal(2, signal.SIG_IGN)\nwhile True: pass", ["--cell-limit", "5"]),
     ("a killed kernel", "import os; os.kill(os.getpid(), 9)", []),
     ("out of memory", "import resource; resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))\nx = bytearray(2**31)", []),
     ("out of memory, in torch", "import torch\ntorch.empty(2**50)", [])])
