@@ -136,11 +136,11 @@ def test_a_number_without_control_is_noticed():
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, **by_name)
-def test_figures_have_alt_text_and_cells_their_outputs(path):
+def test_figures_have_caption_and_alt_text_and_cells_their_outputs(path):
     for cell in code_cells(path):
         marks = directives(cell.source)
         pictures = [out for out in cell.outputs if any(kind.startswith("image/") for kind in out.get("data", {}))]
-        if pictures: assert marks.get("label", "").startswith("fig-") and len(marks.get("fig-alt", "")) > 20, cell.source
+        if pictures: assert marks.get("label", "").startswith("fig-") and len(marks.get("fig-alt", "")) > 20 and marks.get("fig-cap"), cell.source
         if marks.get("label"): assert cell.outputs, f"{marks['label']} has no stored output; run `make refresh`"
 
 
