@@ -27,6 +27,7 @@ KEPT = {"div", "table", "caption", "thead", "tbody", "tfoot", "tr", "th", "td", 
 BADGE = re.compile(r"\[!\[[^\]]*\]\([^)]*\)\]\([^)]*\) ?") # a linked picture of another host; the site has links of its own
 ANSI = re.compile(r"\x1b\[[\d;]*m")
 HEAD = re.compile(r"# (.+?)\n+> (.+)\n*")
+NUMBER = re.compile(r"[-+−]?[\d,]*\.?\d+(e[-+]?\d+)? ?%?|\d+(:\d\d)+|nan|NaN|") # or a time; or nothing, among numbers
 LEXER, SPANS = PythonLexer(), HtmlFormatter(nowrap=True)
 
 
@@ -52,6 +53,12 @@ def plain_table(
         for cell in row.iter("th"):
             if not (cell.text_content().strip() or len(cell)): cell.tag = "td" # an empty heading heads nothing
             else: cell.set("scope", "col" if row.getparent().tag == "thead" else "row")
+    for table in tree.iter("table"):
+        rows = [] if table.xpath(".//@colspan | .//@rowspan") else table.iter("tr")
+        for column in zip(*rows):
+            said = [cell.text_content().strip() for cell in column if cell.tag == "td" and cell.getparent().getparent().tag != "thead"]
+            if any(said) and all(map(NUMBER.fullmatch, said)):
+                for cell in column: cell.set("class", "right")
     if not tree.text_content().strip(): return ""
     return "".join(html.tostring(child, encoding="unicode") for child in tree)
 

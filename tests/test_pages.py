@@ -8,6 +8,7 @@ from base64 import b64encode
 import nbformat
 import pytest
 from fastcore.docments import docments
+from lxml import html
 from mark1.chapters import find_chapters
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
@@ -32,6 +33,16 @@ def test_a_table_keeps_its_text_and_spans_and_nothing_else():
         '<tbody><tr><th scope="row">0</th><td>0.5 &lt; 1</td></tr></tbody></table>'
 
 
+def test_columns_of_numbers_are_set_to_the_right():
+    rows = [("", "b", "c", "d", "e"), ("0", "1,024", "00:05", "0.5 %", "12"), ("1", "-.5", "1:02:03", "nan", "few"), ("2", "1e-05", "", "99", "1.2.3")]
+    heads, *body = ["".join(f"<{'th' if i == 0 or row is rows[0] else 'td'}>{text}</{'th' if i == 0 or row is rows[0] else 'td'}>"
+                            for i, text in enumerate(row)) for row in rows]
+    table = f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(f'<tr>{row}</tr>' for row in body)}</tbody></table>"
+    found = html.fromstring(pages.plain_table(table))
+    assert [[cell.get("class") for cell in row] for row in found.iter("tr")] == [[None, "right", "right", "right", None]]*4
+    assert "class" not in pages.plain_table(table.replace("<th>b</th>", '<th colspan="1">b</th>')) # where columns are not plain to see
+
+
 def test_a_table_loses_links_and_pictures_but_not_their_words():
     table = pages.plain_table('<table><tr><td><a href="javascript:x()">a <b>link</b></a><img src="http://h/x.png"><iframe src="http://h/"></iframe></td></tr></table>')
     assert "<td>a <b>link</b></td>" in table and "http" not in table and "javascript" not in table
@@ -51,7 +62,7 @@ def test_of_several_forms_of_an_output_the_picture_is_shown():
 
 
 @pytest.mark.parametrize("output, expected", [
-    (displayed(text_html="<table><tr><td>1</td></tr></table>", text_markdown="no", text_plain="no"), {"table": "<table><tr><td>1</td></tr></table>"}),
+    (displayed(text_html="<table><tr><td>1</td></tr></table>", text_markdown="no", text_plain="no"), {"table": '<table><tr><td class="right">1</td></tr></table>'}),
     (displayed(text_markdown=["a *b*\n", "c"], text_plain="no"), {"markdown": "a *b*\nc"}),
     (displayed(text_plain=" 1\n"), {"text": " 1"}),
     (new_output("stream", name="stdout", text=["\x1b[31mred\x1b[0m\n", "  two \n"]), {"text": "red\n  two"}),

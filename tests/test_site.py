@@ -215,6 +215,12 @@ def test_the_feed_is_valid_and_holds_the_full_text(site):
         assert dead({entry.link: content}, site.base, site.folder) == []
 
 
+def test_a_table_of_a_note_keeps_its_alignment(site):
+    table, = [table for table in site.pages[site.base + "notes/2022-01-03/"].iter("table") if "forest" in table.text_content()]
+    assert [[cell.get("class") for cell in row] for row in table.iter("tr")] == [[None, "right", None, None]]*2
+    assert not [head for tree in site.pages.values() for head in tree.iter("thead") if not head.text_content().strip()]
+
+
 def loose(tree):
     "What would run or style without a file of the site: inline scripts, styles and handlers."
     inline = [*tree.iter("style"), *(script for script in tree.iter("script") if not script.get("src"))]
