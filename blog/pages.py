@@ -26,6 +26,7 @@ PICTURES = {"image/svg+xml": "svg", "image/png": "png", "image/jpeg": "jpg"} # t
 KEPT = {"div", "table", "caption", "thead", "tbody", "tfoot", "tr", "th", "td", "b", "strong", "em", "i", "code", "sub", "sup", "br"}
 BADGE = re.compile(r"\[!\[[^\]]*\]\([^)]*\)\]\([^)]*\) ?") # a linked picture of another host; the site has links of its own
 ANSI = re.compile(r"\x1b\[[\d;]*m")
+EXERCISE = re.compile(r'@exercise\(\s*"([^"]+)"')
 HEAD = re.compile(r"# (.+?)\n+> (.+)\n*")
 NUMBER = re.compile(r"[-+−]?[\d,]*\.?\d+(e[-+]?\d+)? ?%?|\d+(:\d\d)+|nan|NaN|") # or a time; or nothing, among numbers
 LEXER, SPANS = PythonLexer(), HtmlFormatter(nowrap=True)
@@ -133,7 +134,7 @@ def cell_record(
     exported = bool({"export", "exports"} & marks.keys())
     fold = marks.get("code-fold", "")
     if is_imports(code): summary = "Imports"
-    elif "exporti" in marks: summary = "Answer" if "@exercise(" in code else "Internal code"
+    elif "exporti" in marks: summary = f"Answer: {', '.join(EXERCISE.findall(code))}" if "@exercise(" in code else "Internal code"
     else: summary = marks.get("code-summary", "Code") if fold in ("true", "show") else ""
     record = {"label": label, "caption": marks.get("fig-cap") or marks.get("tbl-cap", ""), "alt": marks.get("fig-alt", ""),
               "code": "" if marks.get("echo") == "false" else code, "fold": summary, "open": fold == "show",

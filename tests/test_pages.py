@@ -115,7 +115,7 @@ def test_code_and_output_are_left_out_by_themselves():
 @pytest.mark.parametrize("source, fold, opened", [
     ("x", "", False), ("#| code-fold: true\nx", "Code", False), ("#| code-fold: show\nx", "Code", True), ("#| code-fold: false\nx", "", False),
     ("#| code-fold: true\n#| code-summary: How\nx", "How", False), ("import a\nfrom b import c", "Imports", False), ("import a\nx", "", False),
-    ("#| exporti\nx = 1", "Internal code", False), ("#| exporti\n@exercise(1)\ndef x(): pass", "Answer", False), ("!ls", "", False)])
+    ("#| exporti\nx = 1", "Internal code", False), ('#| exporti\n@exercise("a-1")\ndef x(): pass\n@exercise("b-2", cases=())\ndef y(): pass', "Answer: a-1, b-2", False), ("!ls", "", False)])
 def test_what_is_folded(source, fold, opened):
     found = record(source)
     assert (found["fold"], found["open"]) == (fold, opened)
