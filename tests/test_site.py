@@ -221,6 +221,14 @@ def test_a_table_of_a_note_keeps_its_alignment(site):
     assert not [head for tree in site.pages.values() for head in tree.iter("thead") if not head.text_content().strip()]
 
 
+def test_the_lists_lead_to_every_chapter_and_all_that_a_module_defines(site):
+    leads = lambda name: {urljoin(site.base + name, target) for target in site.pages[site.base + name].xpath("//main//@href")}
+    pages = {kind: {address for address in site.pages if re.search(f"/{kind}/.", address)} for kind in ("chapters", "library")}
+    assert pages["chapters"] <= leads("chapters/") and pages["chapters"] <= leads("")
+    defined = {f"{address}#{heading}" for address in pages["library"] for heading in site.pages[address].xpath("//main//h2/@id")}
+    assert pages["library"] | defined <= leads("library/") and len(defined) > 100
+
+
 def loose(tree):
     "What would run or style without a file of the site: inline scripts, styles and handlers."
     inline = [*tree.iter("style"), *(script for script in tree.iter("script") if not script.get("src"))]
