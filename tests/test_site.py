@@ -484,6 +484,13 @@ def test_what_is_searched_for_stands_on_the_page_that_is_found(visit, site, soug
     assert page.input_value("#query") == sought
 
 
+def test_a_search_shows_words_rather_than_the_code_that_checks(visit, site):
+    page = visit("search/?q=holdout_errors")
+    hit = page.locator(f"#hits li:has(a[href^='{urlsplit(site.base).path}chapters/04_validation/'])")
+    assert "holdout_errors does this a thousand times" in hit.inner_text() and "test_fail" not in hit.inner_text()
+    assert hit.locator("p").inner_text().endswith("…") # it is cut there
+
+
 @pytest.mark.parametrize("sought", ["ξξξ", "zyzzyvas", "backfill of quagga"]) # of the second, "z" is there; of the third, "back"
 def test_a_search_for_nothing_says_so(visit, sought):
     page = visit(f"search/?q={sought}")
