@@ -4,6 +4,7 @@ import importlib
 import inspect
 import sys
 from base64 import b64encode
+from contextlib import nullcontext
 
 import nbformat
 import pytest
@@ -149,6 +150,17 @@ def test_a_chapter_becomes_a_page_whose_lines_lead_back_to_their_cells(tmp_path)
 def test_a_notebook_without_title_is_named(tmp_path):
     nbformat.write(new_notebook(cells=[new_markdown_cell("Words")]), tmp_path/"01_toy.ipynb")
     with pytest.raises(ValueError, match=r"nbs/01_toy.ipynb: it does not begin with a title"): pages.chapter_page(tmp_path/"01_toy.ipynb", tmp_path)
+
+
+def test_a_chapter_that_shows_a_warning_is_refused(tmp_path):
+    (tmp_path/"nbs").mkdir()
+    path, warning = tmp_path/"nbs"/"01_toy.ipynb", "/tmp/ipykernel_81/57.py:8: UserWarning: Converting a tensor\n  float(x)\n"
+    for source, text, refused in (("f()", warning, True), ("#| output: false\nf()", warning, False), ("f()", "UserWarning: said by the chapter\n", False)):
+        cell = new_code_cell(source, outputs=[PRINTED, new_output("stream", name="stderr", text=text)])
+        nbformat.write(new_notebook(cells=[new_markdown_cell("# Toy"), cell]), path)
+        with pytest.raises(ValueError) if refused else nullcontext() as caught: pages.chapter_page(path, tmp_path)
+        assert not refused or str(caught.value) == "nbs/01_toy.ipynb, cell 2: it shows a UserWarning with the name of a temporary file; " \
+            "mend what it warns of, and run `make refresh CHAPTERS=01_toy`"
 
 
 # --- the library reference
