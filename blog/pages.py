@@ -26,7 +26,10 @@ PICTURES = {"image/svg+xml": "svg", "image/png": "png", "image/jpeg": "jpg"} # t
 KEPT = {"div", "table", "caption", "thead", "tbody", "tfoot", "tr", "th", "td", "b", "strong", "em", "i", "code", "sub", "sup", "br"}
 BADGE = re.compile(r"\[!\[[^\]]*\]\([^)]*\)\]\([^)]*\) ?") # a linked picture of another host; the site has links of its own
 ANSI = re.compile(r"\x1b\[[\d;]*m")
+WARNING = re.compile(r"/ipykernel_\d+/\S*: (\w*Warning)") # which names a file that is gone
+EXERCISE = re.compile(r'@exercise\(\s*"([^"]+)"')
 HEAD = re.compile(r"# (.+?)\n+> (.+)\n*")
+NUMBER = re.compile(r"[-+−]?[\d,]*\.?\d+(e[-+]?\d+)? ?%?|\d+(:\d\d)+|nan|NaN|") # or a time; or nothing, among numbers
 LEXER, SPANS = PythonLexer(), HtmlFormatter(nowrap=True)
 
 
@@ -52,6 +55,12 @@ def plain_table(
         for cell in row.iter("th"):
             if not (cell.text_content().strip() or len(cell)): cell.tag = "td" # an empty heading heads nothing
             else: cell.set("scope", "col" if row.getparent().tag == "thead" else "row")
+    for table in tree.iter("table"):
+        rows = [] if table.xpath(".//@colspan | .//@rowspan") else table.iter("tr")
+        for column in zip(*rows):
+            said = [cell.text_content().strip() for cell in column if cell.tag == "td" and cell.getparent().getparent().tag != "thead"]
+            if any(said) and all(map(NUMBER.fullmatch, said)):
+                for cell in column: cell.set("class", "right")
     if not tree.text_content().strip(): return ""
     return "".join(html.tostring(child, encoding="unicode") for child in tree)
 
@@ -126,7 +135,7 @@ def cell_record(
     exported = bool({"export", "exports"} & marks.keys())
     fold = marks.get("code-fold", "")
     if is_imports(code): summary = "Imports"
-    elif "exporti" in marks: summary = "Answer" if "@exercise(" in code else "Internal code"
+    elif "exporti" in marks: summary = f"Answer: {', '.join(EXERCISE.findall(code))}" if "@exercise(" in code else "Internal code"
     else: summary = marks.get("code-summary", "Code") if fold in ("true", "show") else ""
     record = {"label": label, "caption": marks.get("fig-cap") or marks.get("tbl-cap", ""), "alt": marks.get("fig-alt", ""),
               "code": "" if marks.get("echo") == "false" else code, "fold": summary, "open": fold == "show",
@@ -139,7 +148,7 @@ def chapter_page(
     path:Path, # a notebook
     root:Path, # the repository
 ) -> tuple[dict, str, dict[str, bytes], list[tuple[int, int]]]: # front matter, Markdown, pictures; line and cell where each begins
-    "A notebook as the parts of a page. `ValueError` where it has no title."
+    "A notebook as the parts of a page. `ValueError` where it has no title or shows a warning."
     notebook = read_nb(path)
     head = HEAD.match(notebook.cells[0].source if notebook.cells else "")
     title = head or re.match(r"# (.+)\n*()", notebook.cells[0].source if notebook.cells else "")
@@ -150,6 +159,9 @@ def chapter_page(
         if cell.cell_type == "markdown": text = BADGE.sub("", cell.source[title.end():] if number == 0 else cell.source).strip()
         elif cell.cell_type == "code":
             record = cell_record(cell, number, files)
+            warned = WARNING.search("\n".join(output.get("text", "") for output in record["outputs"])) if record else None
+            if warned: raise ValueError(f"nbs/{path.name}, cell {number + 1}: it shows a {warned[1]} with the name of a temporary file; "
+                                        f"mend what it warns of, and run `make refresh CHAPTERS={path.stem}`")
             if record and not record["outputs"] and starts and starts[-1][1] == number and is_imports(cell.source) and is_imports(notebook.cells[number - 1].source):
                 records[-1]["code"] += f"\n\n{record['code']}" # one fold for both
                 starts[-1] = starts[-1][0], number + 1

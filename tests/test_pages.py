@@ -4,10 +4,12 @@ import importlib
 import inspect
 import sys
 from base64 import b64encode
+from contextlib import nullcontext
 
 import nbformat
 import pytest
 from fastcore.docments import docments
+from lxml import html
 from mark1.chapters import find_chapters
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
@@ -32,6 +34,16 @@ def test_a_table_keeps_its_text_and_spans_and_nothing_else():
         '<tbody><tr><th scope="row">0</th><td>0.5 &lt; 1</td></tr></tbody></table>'
 
 
+def test_columns_of_numbers_are_set_to_the_right():
+    rows = [("", "b", "c", "d", "e"), ("0", "1,024", "00:05", "0.5 %", "12"), ("1", "-.5", "1:02:03", "nan", "few"), ("2", "1e-05", "", "99", "1.2.3")]
+    heads, *body = ["".join(f"<{'th' if i == 0 or row is rows[0] else 'td'}>{text}</{'th' if i == 0 or row is rows[0] else 'td'}>"
+                            for i, text in enumerate(row)) for row in rows]
+    table = f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(f'<tr>{row}</tr>' for row in body)}</tbody></table>"
+    found = html.fromstring(pages.plain_table(table))
+    assert [[cell.get("class") for cell in row] for row in found.iter("tr")] == [[None, "right", "right", "right", None]]*4
+    assert "class" not in pages.plain_table(table.replace("<th>b</th>", '<th colspan="1">b</th>')) # where columns are not plain to see
+
+
 def test_a_table_loses_links_and_pictures_but_not_their_words():
     table = pages.plain_table('<table><tr><td><a href="javascript:x()">a <b>link</b></a><img src="http://h/x.png"><iframe src="http://h/"></iframe></td></tr></table>')
     assert "<td>a <b>link</b></td>" in table and "http" not in table and "javascript" not in table
@@ -51,7 +63,7 @@ def test_of_several_forms_of_an_output_the_picture_is_shown():
 
 
 @pytest.mark.parametrize("output, expected", [
-    (displayed(text_html="<table><tr><td>1</td></tr></table>", text_markdown="no", text_plain="no"), {"table": "<table><tr><td>1</td></tr></table>"}),
+    (displayed(text_html="<table><tr><td>1</td></tr></table>", text_markdown="no", text_plain="no"), {"table": '<table><tr><td class="right">1</td></tr></table>'}),
     (displayed(text_markdown=["a *b*\n", "c"], text_plain="no"), {"markdown": "a *b*\nc"}),
     (displayed(text_plain=" 1\n"), {"text": " 1"}),
     (new_output("stream", name="stdout", text=["\x1b[31mred\x1b[0m\n", "  two \n"]), {"text": "red\n  two"}),
@@ -104,7 +116,7 @@ def test_code_and_output_are_left_out_by_themselves():
 @pytest.mark.parametrize("source, fold, opened", [
     ("x", "", False), ("#| code-fold: true\nx", "Code", False), ("#| code-fold: show\nx", "Code", True), ("#| code-fold: false\nx", "", False),
     ("#| code-fold: true\n#| code-summary: How\nx", "How", False), ("import a\nfrom b import c", "Imports", False), ("import a\nx", "", False),
-    ("#| exporti\nx = 1", "Internal code", False), ("#| exporti\n@exercise(1)\ndef x(): pass", "Answer", False), ("!ls", "", False)])
+    ("#| exporti\nx = 1", "Internal code", False), ('#| exporti\n@exercise("a-1")\ndef x(): pass\n@exercise("b-2", cases=())\ndef y(): pass', "Answer: a-1, b-2", False), ("!ls", "", False)])
 def test_what_is_folded(source, fold, opened):
     found = record(source)
     assert (found["fold"], found["open"]) == (fold, opened)
@@ -138,6 +150,17 @@ def test_a_chapter_becomes_a_page_whose_lines_lead_back_to_their_cells(tmp_path)
 def test_a_notebook_without_title_is_named(tmp_path):
     nbformat.write(new_notebook(cells=[new_markdown_cell("Words")]), tmp_path/"01_toy.ipynb")
     with pytest.raises(ValueError, match=r"nbs/01_toy.ipynb: it does not begin with a title"): pages.chapter_page(tmp_path/"01_toy.ipynb", tmp_path)
+
+
+def test_a_chapter_that_shows_a_warning_is_refused(tmp_path):
+    (tmp_path/"nbs").mkdir()
+    path, warning = tmp_path/"nbs"/"01_toy.ipynb", "/tmp/ipykernel_81/57.py:8: UserWarning: Converting a tensor\n  float(x)\n"
+    for source, text, refused in (("f()", warning, True), ("#| output: false\nf()", warning, False), ("f()", "UserWarning: said by the chapter\n", False)):
+        cell = new_code_cell(source, outputs=[PRINTED, new_output("stream", name="stderr", text=text)])
+        nbformat.write(new_notebook(cells=[new_markdown_cell("# Toy"), cell]), path)
+        with pytest.raises(ValueError) if refused else nullcontext() as caught: pages.chapter_page(path, tmp_path)
+        assert not refused or str(caught.value) == "nbs/01_toy.ipynb, cell 2: it shows a UserWarning with the name of a temporary file; " \
+            "mend what it warns of, and run `make refresh CHAPTERS=01_toy`"
 
 
 # --- the library reference

@@ -3,12 +3,16 @@ const index = document.querySelector("script[data-pagefind]").dataset.pagefind
 const form = document.getElementById("search"), query = document.getElementById("query")
 const status = document.getElementById("status"), hits = document.getElementById("hits")
 
+const score = part => part.weighted_locations.reduce((sum, word) => sum + word.balanced_score, 0)
+const before = ({plain_excerpt, title}) => /^[\p{Lu}\d]/u.test(plain_excerpt) || plain_excerpt.startsWith(title) ? "" : "… " // what it is cut out of
+const after = ({plain_excerpt}) => /[.!?…]$/.test(plain_excerpt) ? "" : " …"
+
 function hit(page) {
   const item = document.createElement("li"), link = document.createElement("a"), excerpt = document.createElement("p")
-  const part = page.sub_results.find(result => result.url !== page.url) ?? page
+  const part = page.sub_results.reduce((best, each) => score(each) > score(best) ? each : best, page.sub_results[0] ?? page)
   link.href = part.url
-  link.textContent = part === page || part.title === page.meta.title ? page.meta.title : `${page.meta.title}: ${part.title}`
-  excerpt.innerHTML = part.excerpt // Pagefind escapes the text and marks the words
+  link.textContent = part.url === page.url || part.title === page.meta.title ? page.meta.title : `${page.meta.title}: ${part.title}`
+  excerpt.innerHTML = before(part) + part.excerpt + after(part) // Pagefind escapes the text and marks the words
   item.append(link, excerpt)
   return item
 }
