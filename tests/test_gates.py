@@ -137,6 +137,12 @@ def test_a_chapter_without_title(home, outcome):
     outcome("a chapter without a title", build(home, "Words.\n"))
 
 
+def test_a_warning_in_a_chapter(home, outcome):
+    warned = new_output("stream", name="stderr", text="/tmp/ipykernel_10641/2961.py:8: UserWarning: Converting a tensor\n  x = 1\n")
+    write_chapter(home, new_code_cell("x = 1", outputs=[warned]))
+    outcome("a chapter that shows a warning", build(home, "Words.\n"))
+
+
 def test_lost_pictures_get_a_described_box(home):
     (home/"lesson_notes"/"2021-12-19"/"lost.toml").write_text('"gone.png" = "A machine with many wires"\n')
     result = build(home, "![](2021-12-19/gone.png)\n\n![what it shows](2021-12-19/here.png)\n")
