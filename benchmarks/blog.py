@@ -19,6 +19,7 @@ import tempfile
 import time
 import urllib.request
 from datetime import date, timedelta
+from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
@@ -133,7 +134,10 @@ def reload_seconds(
     try:
         address = next(found[1] for line in process.stdout if (found := re.search(r"the site is at (http://\S+:\d+/)", line)))
         note = sorted((home/"lesson_notes").glob("*.md"))[-1]
-        page = lambda: urllib.request.urlopen(f"{address}notes/{note.stem}/", timeout=10).read().decode()
+        def page():
+            "What is served; '' while it is being written."
+            try: return urllib.request.urlopen(f"{address}notes/{note.stem}/", timeout=10).read().decode()
+            except HTTPException: return ""
         times, text = [], note.read_text()
         for number in range(edits):
             time.sleep(1)

@@ -212,6 +212,15 @@ def test_a_second_site_holds_nothing_of_the_first(home):
     assert build(home).returncode == 0 and "<span class=\"mi\">2</span>" in page(home, "chapters/01_toy")
 
 
+def test_a_note_found_sound_is_looked_at_again_when_it_or_the_rules_change(home):
+    assert build(home, "A zebra.\n").returncode == 0 == build(home).returncode
+    for _ in range(2): assert "'17 %' has no source" in build(home, "It fell by 17 %.\n").stderr
+    rules = home/"blog"/"origins.py"
+    assert build(home, "A zebra.\n").returncode == 0
+    rules.write_text(rules.read_text().replace("for line, number, sentence, origin in numbers(text) if origin is None]", "for line, number, sentence, origin in [(6, 1, text, None)]]"))
+    assert "has no source" in build(home).stderr
+
+
 @pytest.mark.parametrize("memory", [True, False])
 def test_a_site_is_built_in_memory_where_there_is_room(tmp_path, monkeypatch, memory):
     (tmp_path/"_run"/"blog").mkdir(parents=True)
