@@ -204,7 +204,8 @@ def is_same(
 def bring_up_to_date(
     folder:Path,
     built:Path, # what it is to be like
-    changed:list[str], # files that differ
+    wanted:set[str], # files in it
+    changed:list[str], # those that differ
 ):
     "Write the files that differ, each of them whole or not at all; remove those that are not wanted, and folders left empty."
     for name in changed:
@@ -213,7 +214,7 @@ def bring_up_to_date(
         fresh = path.with_name(f".new-{path.name}")
         shutil.copyfile(built/name, fresh)
         fresh.replace(path)
-    for name in files_of(folder) - files_of(built):
+    for name in files_of(folder) - wanted:
         (folder/name).unlink()
         with suppress(OSError): os.removedirs((folder/name).parent) # those that are empty now
 
@@ -257,8 +258,9 @@ def build(
         said = pagefind.communicate()[0]
         if pagefind.returncode: wrong.append(f"the search index could not be made: {said.strip()}")
         if wrong: return wrong
-        changed += [name for name in files_of(built) - pages if not is_same(site/name, built/name)]
-        bring_up_to_date(site, built, changed)
+        wanted = files_of(built) # the index, too
+        changed += [name for name in wanted - pages if not is_same(site/name, built/name)]
+        bring_up_to_date(site, built, wanted, changed)
     return []
 
 

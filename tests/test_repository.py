@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from mark1.containers import CHECK_BASE, container_faults
 from nbdev.clean import clean_nb
 
 from conftest import ROOT, faults_listed
+
+sys.path.append(str(ROOT/"blog")) # last, for its names are common ones
+from pages import is_imports
 
 NOTEBOOKS = sorted((ROOT/"nbs").glob("*.ipynb"))
 CHAPTERS = find_chapters(ROOT/"nbs")
@@ -94,8 +98,7 @@ def test_notebooks_are_clean(path):
 @pytest.mark.parametrize("path", CHAPTERS, **by_name)
 def test_cells_of_imports_are_folded(path):
     "So that a chapter's first screen is the lesson's; JupyterLab and VS Code unfold them at a click."
-    imports = [cell for cell in code_cells(path) if "google.colab" not in cell.source and (body := ast.parse(cell.source).body)
-               and all(isinstance(node, (ast.Import, ast.ImportFrom)) for node in body)]
+    imports = [cell for cell in code_cells(path) if is_imports(cell.source)]
     assert imports and all(cell.metadata.get("jupyter", {}).get("source_hidden") for cell in imports), "in JupyterLab: View, Collapse Selected Code"
 
 
