@@ -195,7 +195,9 @@ def test_a_base_that_is_no_address(home, outcome):
 
 def test_a_second_site_holds_nothing_of_the_first(home):
     "A build changes the site that is there, and keeps what it made of chapters that have not changed."
-    files = lambda: {path.relative_to(home/"_site").as_posix() for path in (home/"_site").rglob("*") if path.is_file()}
+    # the parts of the index are named after what they hold, which depends on the order in which Pagefind comes upon the pages
+    files = lambda: sorted(path.suffix if path.suffix in (".pf_index", ".pf_meta") else path.relative_to(home/"_site").as_posix()
+                           for path in (home/"_site").rglob("*") if path.is_file())
     other = home/"lesson_notes"/"2022-01-01.md"
     assert build(home, "A zebra.\n").returncode == 0
     first, written = files(), (home/"_site"/"robots.txt").stat().st_ino
