@@ -19,6 +19,7 @@ import time
 import tomllib
 from contextlib import suppress
 from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -27,6 +28,8 @@ from origins import unsourced as unsourced_numbers
 from pages import make_pages
 
 SITE, SERVED = Path("_site"), Path("_run/blog/served") # below the repository; the second is what the server shows
+INDEXES = {"pagefind/notes": ("notes",), "pagefind/course": ("chapters", "glossary", "library", "start")} # of the search: folder, and where its pages lie
+LAST = "pagefind/notes/pagefind-entry.json" # is removed before any other file is touched, and written after all: where it is, the site is whole
 MEMORY = Path("/dev/shm") # where Linux keeps files in memory
 RAW = re.compile(r"<!--|</?[a-zA-Z][^>\n]*>") # raw HTML, in a line outside of code
 MAIN = re.compile(r'<main [^>]*data-source="?([^" >]+)')
@@ -142,21 +145,31 @@ def where(
     return next((f"{name}:{number}" for number, line in enumerate(lines, 1) if text in line), str(name))
 
 
+def names_in(
+    page:Path,
+) -> set[str]: # of elements
+    "What a link may lead to on a page; nothing on what is no page."
+    return set(ID.findall(page.read_text(encoding="utf-8"))) if page.suffix == ".html" and page.exists() else set()
+
+
 def dead_links(
     site:Path, # built
     base:str, # its address
     root:Path, # the repository
+    names:set[str], # files of the site, of which the pages are looked at
 ) -> list[str]: # a sentence each
     "Links inside the site that lead to no page, or to no place on it."
-    pages = {path: path.read_text(encoding="utf-8") for path in site.rglob("*.html")}
     ids, found, alive, prefix = {}, [], set(), urlsplit(base).path # alive: links that lead somewhere from any page
 
     def has(path, fragment):
         "Whether a page has an element of that name."
-        if path not in ids: ids[path] = set(ID.findall(pages.get(path, "")))
+        if path not in ids: ids[path] = names_in(path)
         return fragment in ids[path]
 
-    for page, text in pages.items():
+    for name in sorted(names):
+        if not name.endswith(".html"): continue
+        page = site/name
+        text = page.read_text(encoding="utf-8")
         for link in set(LINK.findall(text)) - alive:
             address = link.removeprefix(base.removesuffix(prefix)) if link.startswith(base) else link
             url = urlsplit(address.replace("&amp;", "&"))
@@ -190,25 +203,28 @@ def files_of(
     folder:Path,
 ) -> set[str]: # names below it
     "All files in a folder and its folders."
-    return {os.path.relpath(os.path.join(place, name), folder) for place, _, names in os.walk(folder) for name in names}
+    return {f"{place}/{name}"[len(str(folder)) + 1:] for place, _, names in os.walk(folder) for name in names}
 
 
 def is_same(
-    one:Path, other:Path, # the second is there
+    one:str, other:str, # paths; the second is there
 ) -> bool:
     "Whether two files hold the same, and the first is there at all."
-    try: return one.stat().st_size == other.stat().st_size and one.read_bytes() == other.read_bytes()
-    except OSError: return False
+    with suppress(OSError): # no Path: there are thousands
+        if os.stat(one).st_size != os.stat(other).st_size: return False
+        with open(one, "rb", 0) as first, open(other, "rb", 0) as second: return first.read() == second.read()
+    return False
 
 
 def bring_up_to_date(
     folder:Path,
     built:Path, # what it is to be like
     wanted:set[str], # files in it
-    changed:list[str], # those that differ
+    changed:set[str], # those that differ
 ):
     "Write the files that differ, each of them whole or not at all; remove those that are not wanted, and folders left empty."
-    for name in changed:
+    (folder/LAST).unlink(missing_ok=True)
+    for name in sorted(changed | {LAST}, key=LAST.__eq__):
         path = folder/name
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = path.with_name(f".new-{path.name}")
@@ -217,6 +233,26 @@ def bring_up_to_date(
     for name in files_of(folder) - wanted:
         (folder/name).unlink()
         with suppress(OSError): os.removedirs((folder/name).parent) # those that are empty now
+
+
+def index_for_search(
+    site:Path, # built
+    folder:str, # one of `INDEXES`
+) -> subprocess.Popen:
+    "Start Pagefind on the pages of one index; the search page reads all of them as one."
+    command = [binary("pagefind_bin/pagefind"), "--site", str(site), "--glob", f"{{{','.join(INDEXES[folder])}}}/**/*.html", "--output-subdir", folder, "--quiet"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def is_indexed(
+    site:Path, # that was there
+    folder:str, # one of `INDEXES`
+    differing:set[str], # files of the site that are new, changed or gone
+) -> bool:
+    "Whether the index that is there is that of today's pages, made by today's Pagefind."
+    try: made_by = json.loads((site/folder/"pagefind-entry.json").read_text())["version"]
+    except (OSError, ValueError, KeyError): return False
+    return made_by == version("pagefind_bin") and not any(name.split("/")[0] in INDEXES[folder] for name in differing)
 
 
 def unsourced(
@@ -240,26 +276,35 @@ def build(
     "Build the site with its search index; the site that was there stays as it is until the new one is found to be good."
     origins = make_pages(root)
     notes = {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in sorted((root/"lesson_notes").glob("*.md"))}
-    faults = {name: front_matter_fault(text) for name, text in notes.items()}
-    wrong = [f"{name}:{fault[0]}: {fault[1]}" for name, fault in faults.items() if fault]
-    if wrong: return wrong
     with workplace(root) as place:
         built = Path(place)
         process = hugo(root, "--baseURL", base, "--destination", place, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        numbers = unsourced(root, notes) # while Hugo works
+        faults = {name: front_matter_fault(text) for name, text in notes.items()} # while Hugo works
+        numbers = unsourced(root, notes)
         log = process.communicate()[0]
+        wrong = [f"{name}:{fault[0]}: {fault[1]}" for name, fault in faults.items() if fault]
+        if wrong: return wrong # Hugo says less of these
         wrong = complaints(log, root, origins) + numbers
         if process.returncode and not wrong: wrong = [log.strip()]
         if wrong: return wrong
         pages, site = files_of(built), root/SITE
-        pagefind = subprocess.Popen([binary("pagefind_bin/pagefind"), "--site", place, "--quiet"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        wrong = dead_links(built, base, root) # meanwhile
-        changed = [name for name in pages if not is_same(site/name, built/name)]
-        said = pagefind.communicate()[0]
-        if pagefind.returncode: wrong.append(f"the search index could not be made: {said.strip()}")
+        indexing = [index_for_search(built, "pagefind/notes")]
+        there = files_of(site)
+        changed = {name for name in pages if not is_same(f"{site}/{name}", f"{built}/{name}")}
+        gone = {name for name in there - pages if not name.startswith("pagefind/")}
+        whole = (site/LAST).exists()
+        keeps = whole and is_indexed(site, "pagefind/course", changed | gone)
+        if not keeps: indexing.append(index_for_search(built, "pagefind/course"))
+        # the links of a site that is whole were found alive; pages that have not changed can have dead ones only where something is gone
+        lost = gone or any(names_in(site/name) - names_in(built/name) for name in changed)
+        wrong = dead_links(built, base, root, pages if lost or not whole else changed)
+        for process in indexing:
+            said = process.communicate()[0]
+            if process.returncode: wrong.append(f"the search index could not be made: {said.strip()}")
         if wrong: return wrong
-        wanted = files_of(built) # the index, too
-        changed += [name for name in wanted - pages if not is_same(site/name, built/name)]
+        fresh = {f"pagefind/{name}" for name in files_of(built/"pagefind")}
+        changed |= {name for name in fresh if not is_same(f"{site}/{name}", f"{built}/{name}")}
+        wanted = pages | fresh | {name for name in there if keeps and name.startswith("pagefind/course/")}
         bring_up_to_date(site, built, wanted, changed)
     return []
 
@@ -302,7 +347,7 @@ def serve(
         while process.poll() is None:
             time.sleep(.2)
             if not indexed and (root/SERVED/"search"/"index.html").exists(): # of the first state; `make site` makes it anew
-                subprocess.run([binary("pagefind_bin/pagefind"), "--site", str(root/SERVED), "--quiet"], capture_output=True)
+                for process in [index_for_search(root/SERVED, folder) for folder in INDEXES]: process.communicate()
                 print(f"mark1: the site is at {address}; Ctrl-C ends it", flush=True)
                 indexed = True
             if saved() == before: continue

@@ -198,8 +198,9 @@ def test_a_second_site_holds_nothing_of_the_first(home):
     # the parts of the index are named after what they hold, which depends on the order in which Pagefind comes upon the pages
     files = lambda: sorted(path.suffix if path.suffix in (".pf_index", ".pf_meta") else path.relative_to(home/"_site").as_posix()
                            for path in (home/"_site").rglob("*") if path.is_file())
-    other = home/"lesson_notes"/"2022-01-01.md"
+    other, course = home/"lesson_notes"/"2022-01-01.md", home/"_site"/"pagefind"/"course"/"pagefind-entry.json"
     assert build(home, "A zebra.\n").returncode == 0
+    index = course.read_text(), course.stat().st_ino
     first, written = files(), (home/"_site"/"robots.txt").stat().st_ino
     made = (home/"_run"/"blog"/"content"/"chapters"/"01_toy"/"index.md").stat().st_mtime_ns
     other.write_text(FRONT.replace("2021-12-19", "2022-01-01") + "A giraffe.\n")
@@ -208,10 +209,11 @@ def test_a_second_site_holds_nothing_of_the_first(home):
     other.unlink()
     assert build(home).returncode == 0
     assert files() == first and (home/"_site"/"robots.txt").stat().st_ino == written # what has not changed is left alone
-    fragments = b"".join(gzip.decompress(path.read_bytes()) for path in (home/"_site"/"pagefind"/"fragment").iterdir())
+    fragments = b"".join(gzip.decompress(path.read_bytes()) for path in (home/"_site"/"pagefind"/"notes"/"fragment").iterdir())
     assert b"zebra" in fragments and b"giraffe" not in fragments
+    assert (course.read_text(), course.stat().st_ino) == index # no page in it has changed
     write_chapter(home, new_code_cell("#| label: num-loss\nprint(2)"))
-    assert build(home).returncode == 0 and "<span class=\"mi\">2</span>" in page(home, "chapters/01_toy")
+    assert build(home).returncode == 0 and course.read_text() != index[0] and "<span class=\"mi\">2</span>" in page(home, "chapters/01_toy")
 
 
 def test_a_note_found_sound_is_looked_at_again_when_it_or_the_rules_change(home):

@@ -1,5 +1,5 @@
-// Search with Pagefind's index; the words stand in the address, so that a search can be kept and shared.
-const index = document.querySelector("script[data-pagefind]").dataset.pagefind
+// Search with Pagefind's indexes, of the notes and of the course; the words stand in the address, so that a search can be kept and shared.
+const [first, ...others] = document.querySelector("script[data-indexes]").dataset.indexes.split(" ")
 const form = document.getElementById("search"), query = document.getElementById("query")
 const status = document.getElementById("status"), hits = document.getElementById("hits")
 
@@ -17,10 +17,17 @@ function hit(page) {
   return item
 }
 
-// Pagefind shortens a word until some page has what is left of it; a page is kept if it has the word but for its ending.
-const stems = words => words.toLowerCase().match(/[\p{L}\p{N}_]+/gu)?.map(word => word.slice(0, Math.max(3, word.length - 4))) ?? []
+// Where an index lacks a word, Pagefind shortens it until it finds something; a page is kept if it has the word but for its ending.
+const stem = word => word.replace(/(?<=.{4})(?:ations?|ings?|ions?|ies|ers?|ed|es|ly|[sey])$/, "").replace(/([^aeiou])\1$/, "$1")
+const stems = words => words.toLowerCase().match(/[\p{L}\p{N}_]+/gu)?.map(stem) ?? []
 const has = words => page => stems(words).every(stem => `${page.meta.title} ${page.content}`.toLowerCase().includes(stem))
 const MOST = 40 // results that are looked at
+
+let loading
+const load = () => loading ??= import(`${first}pagefind.js`).then(async pagefind => {
+  for (const other of others) await pagefind.mergeIndex(other)
+  return pagefind
+})
 
 let latest = 0
 async function look() {
@@ -29,7 +36,7 @@ async function look() {
   if (!words) { status.textContent = ""; hits.replaceChildren(); return }
   let pages
   try {
-    const pagefind = await import(index)
+    const pagefind = await load()
     await new Promise(done => setTimeout(done, 150)) // Pagefind's own waiting can drop the last search while it loads
     if (mine !== latest) return // more was typed meanwhile
     const found = await pagefind.search(words)
@@ -37,7 +44,7 @@ async function look() {
     if (mine !== latest) return
     status.textContent = pages.length === 0 ? `No page for “${words}”.`
       : `${pages.length} ${pages.length === 1 ? "page" : "pages"} for “${words}”${found.results.length > MOST ? ", perhaps more" : ""}.`
-  } catch { status.textContent = "The search index could not be loaded; it is made by `make site`."; return }
+  } catch { loading = undefined; status.textContent = "The search index could not be loaded; it is made by `make site`."; return }
   hits.replaceChildren(...pages.map(hit))
 }
 
