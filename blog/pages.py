@@ -15,11 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from execnb.nbio import read_nb
-from lxml import html
 from mark1.chapters import data_of, directives, find_chapters, fingerprint, setting, stored_facts
-from pygments import highlight
-from pygments.formatters import HtmlFormatter
-from pygments.lexers import PythonLexer
 
 PAGES, KEPT_PAGES = Path("_run/blog/content"), Path("_run/blog/pages.json") # below the repository
 PICTURES = {"image/svg+xml": "svg", "image/png": "png", "image/jpeg": "jpg"} # the first that an output has is taken
@@ -30,7 +26,6 @@ WARNING = re.compile(r"/ipykernel_\d+/\S*: (\w*Warning)") # which names a file t
 EXERCISE = re.compile(r'@exercise\(\s*"([^"]+)"')
 HEAD = re.compile(r"# (.+?)\n+> (.+)\n*")
 NUMBER = re.compile(r"[-+−]?[\d,]*\.?\d+(e[-+]?\d+)? ?%?|\d+(:\d\d)+|nan|NaN|") # or a time; or nothing, among numbers
-LEXER, SPANS = PythonLexer(), HtmlFormatter(nowrap=True)
 
 
 def joined(
@@ -44,6 +39,7 @@ def plain_table(
     markup:str, # HTML that a cell has put out
 ) -> str: # '' where it holds no text
     "A table without styles, scripts, borders and whatever else would break the page's own look or rules."
+    from lxml import html # here, and pygments below: most builds change no chapter, and need neither
     tree = html.fragment_fromstring(markup, create_parent="div")
     for element in list(tree.iter()):
         if element is tree: continue
@@ -291,9 +287,13 @@ def pages_of(
     root:Path, # the repository
 ) -> tuple[list[str], list[tuple[int, int]]]: # files, below `PAGES`; line of the page and cell where each part begins
     "Write the page of a notebook, and that of the module it exports."
+    from pygments import highlight
+    from pygments.formatters import HtmlFormatter
+    from pygments.lexers import PythonLexer
     front, body, files, starts = chapter_page(path, root)
+    lexer, spans = PythonLexer(), HtmlFormatter(nowrap=True)
     for cell in front["cells"]: # here, since a page that is kept is coloured once, and Hugo would do it in each build
-        cell["code"] = highlight(cell["code"], LEXER, SPANS).strip("\n") if cell["code"] else ""
+        cell["code"] = highlight(cell["code"], lexer, spans).strip("\n") if cell["code"] else ""
     if place == "start": front |= {"title": "What Mark 1 is", "description": "How to start, what it takes, the commands, and what is where"}
     text = page_text({**front, "weight": weight}, body)
     before = text[:text.index(b"\n}\n") + 3].count(b"\n") + 1 # lines of front matter

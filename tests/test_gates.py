@@ -193,6 +193,23 @@ def test_a_base_that_is_no_address(home, outcome):
     outcome("an address of the site that is none", result)
 
 
+def test_a_link_of_a_page_that_did_not_change_is_found_dead(home):
+    "Links of unchanged pages are followed only where something is gone; and all of them where the last build did not end well."
+    other = home/"lesson_notes"/"2022-01-01.md"
+    front, link = FRONT.replace("2021-12-19", "2022-01-01"), "A [link](2022-01-01.md#a-part).\n"
+    other.write_text(front + "## A part\n\nWords.\n")
+    assert build(home, link).returncode == 0
+    other.write_text(front + "## Another part\n\nWords.\n")
+    result = build(home)
+    assert result.returncode == 1 and "lesson_notes/2021-12-19.md:6: the link" in result.stderr and "no 'a-part'" in result.stderr
+    assert 'id="a-part"' in page(home, "notes/2022-01-01") or "id=a-part" in page(home, "notes/2022-01-01") # the site stays as it was
+    built = home/"_site"/"notes"/"2022-01-01"/"index.html"
+    built.write_text(page(home, "notes/2022-01-01").replace("a-part", "another-part")) # as a build that was killed half-way leaves it
+    assert build(home).returncode == 0 # control: a site that is taken for whole
+    (home/"_site"/site.LAST).unlink()
+    assert build(home).returncode == 1
+
+
 def test_a_second_site_holds_nothing_of_the_first(home):
     "A build changes the site that is there, and keeps what it made of chapters that have not changed."
     # the parts of the index are named after what they hold, which depends on the order in which Pagefind comes upon the pages

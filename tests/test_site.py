@@ -1,4 +1,5 @@
 "The site, built under a sub-path: its links, pictures, feed and HTML, and, in a real browser, how it looks, reads and is used."
+import gzip
 import json
 import re
 import shutil
@@ -465,6 +466,15 @@ def test_from_a_number_to_its_cell_and_back(visit, site, width):
     until(page, f"({IN_VIEW})(document.querySelector('a.number'))")
     assert back.evaluate("each => each.matches(':target')") and back.inner_text() == value
     assert back.evaluate(RING) != page.locator("a.number").last.evaluate(RING)
+
+
+def test_every_page_with_a_text_is_in_an_index(site):
+    "And none is in two, so that a search names no page twice."
+    indexed = []
+    for fragment in site.folder.glob("pagefind/*/fragment/*"):
+        text = gzip.decompress(fragment.read_bytes()).decode()
+        indexed.append(json.loads(text[text.index("{"):])["url"].strip("/"))
+    assert sorted(indexed) == sorted(name.strip("/") for name, tree in zip(site.names, site.pages.values()) if tree.xpath("//*[@data-pagefind-body]"))
 
 
 @pytest.mark.parametrize("sought, name", [("quagga", "notes/2022-01-03/"), ("nearest neighbour", "chapters/04_validation/"), ("holdout_errors", "library/validation/")])
