@@ -15,7 +15,7 @@ sys.modules.setdefault("rfc3987_syntax", None) # jsonschema, below nbformat, can
 
 # %% ../nbs/17_lesson.ipynb #1bc6eb4c
 import argparse, atexit, errno, json, logging, os, re, subprocess, sys, time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -201,8 +201,12 @@ def run_chapters(
                 with staged(Path(out)/path.name) as fresh: nbformat.write(result.notebook, fresh)
             except OSError as error: raise OSError(error.errno, error.strerror, str(out)) from None
             return result
-        futures = {path: pool.submit(one, path) for path in heaviest_first(paths)}
-        try: return [futures[path].result() for path in paths]
+        def result_of(future): # a signal that reaches another thread does not wake a wait without an end
+            while not wait([future], timeout=.5).done: pass
+            return future.result()
+        try:
+            futures = {path: pool.submit(one, path) for path in heaviest_first(paths)}
+            return [result_of(futures[path]) for path in paths]
         finally: # nothing is left to do here, unless Ctrl-C or a full disk came before the end
             stopping.set()
             pool.shutdown(wait=False, cancel_futures=True)

@@ -1,4 +1,5 @@
 "What happens when a run is cut short, starved or disturbed: each fault, what it says, and that the next run mends it."
+import ctypes
 import os
 import re
 import shutil
@@ -102,6 +103,25 @@ def test_ctrl_c(mark1, toy_repository, outcome, tmp_path):
     replace_source(home, "00_sum", NUMBER)
     replace_source(home, "01_more", "1")
     runs_again(mark1, home)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="signals are sent to one thread")
+def test_an_interrupt_that_reaches_another_thread(toy_repository):
+    "The system may give Ctrl-C to any thread; the first, which has to act on it, must not sleep on until a chapter ends."
+    home = toy_repository(_00_sum=["import time; open('started', 'w').close(); time.sleep(60)"])
+    process = start(home, "run")
+    wait_for((home/"nbs"/"started").exists)
+    other = max(map(int, os.listdir(f"/proc/{process.pid}/task")))
+    assert other != process.pid # control: it is not the first thread that is told
+    began = time.monotonic()
+    signal_thread(process.pid, other, signal.SIGINT)
+    assert end(process).returncode == 130 and time.monotonic() - began < 30
+
+
+def signal_thread(pid, thread, number):
+    "Send a signal to one thread of another process, for which Python has no word."
+    call = {"x86_64": 234, "aarch64": 131}[os.uname().machine] # tgkill
+    assert ctypes.CDLL(None, use_errno=True).syscall(call, pid, thread, number) == 0, os.strerror(ctypes.get_errno())
 
 
 def test_a_runner_killed_in_mid_write(mark1, toy_repository, outcome):
