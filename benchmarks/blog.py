@@ -4,8 +4,9 @@
 
 Writes blog.json. 10, 100 and 1,000 notes are made, each with two pictures, a formula, code, tags, a link to a chapter and an
 embedded number; every arm builds all of a site, search index included. The first time and later ones, each after a note was
-edited, are told apart, since ours keeps what it made of chapters that have not changed. The peer runs once, from nothing; it is installed into _run/peer
-the first time, which needs the network. Live reload is timed from saving a note to the new page being served.
+edited, are told apart, since ours keeps what it made of chapters that have not changed. The peer runs once, from nothing; it
+is installed into _run/peer the first time, which needs the network. Live reload is timed from saving a note to the new page
+being served.
 """
 import argparse
 import json

@@ -296,8 +296,8 @@ def build(
         keeps = whole and is_indexed(site, "pagefind/course", changed | gone)
         if not keeps: indexing.append(index_for_search(built, "pagefind/course"))
         # the links of a site that is whole were found alive; pages that have not changed can have dead ones only where something is gone
-        lost = gone or any(names_in(site/name) - names_in(built/name) for name in changed)
-        wrong = dead_links(built, base, root, pages if lost or not whole else changed)
+        follow_all = not whole or gone or any(names_in(site/name) - names_in(built/name) for name in changed)
+        wrong = dead_links(built, base, root, pages if follow_all else changed)
         for process in indexing:
             said = process.communicate()[0]
             if process.returncode: wrong.append(f"the search index could not be made: {said.strip()}")

@@ -20,7 +20,7 @@ function hit(page) {
 // Where an index lacks a word, Pagefind shortens it until it finds something; a page is kept if it has the word but for its ending.
 const stem = word => word.replace(/(?<=.{4})(?:ations?|ings?|ions?|ies|ers?|ed|es|ly|[sey])$/, "").replace(/([^aeiou])\1$/, "$1")
 const stems = words => words.toLowerCase().match(/[\p{L}\p{N}_]+/gu)?.map(stem) ?? []
-const has = words => page => stems(words).every(stem => `${page.meta.title} ${page.content}`.toLowerCase().includes(stem))
+const has = words => page => stems(words).every(each => `${page.meta.title} ${page.content}`.toLowerCase().includes(each))
 const MOST = 40 // results that are looked at
 
 let loading
