@@ -76,6 +76,9 @@ def main():
     if whole:
         run(uv + ["--no-deps", "--no-build-isolation", "--offline", "-e", ROOT],
             "mark1 itself could not be installed; the lines above say why")
+    # compiled once, here: where PYTHONDONTWRITEBYTECODE is set, every start of Python would compile fastai anew
+    print("mark1: compiling them", flush=True)
+    subprocess.run([str(PYTHON), "-m", "compileall", "-q", "-q", "-j", "0", str(VENV)])  # test data may not compile
     settings = VENV / "share" / "jupyter" / "lab" / "settings"
     settings.mkdir(parents=True, exist_ok=True)
     (settings / "overrides.json").write_text(json.dumps(  # JupyterLab neither asks about news nor looks for updates
