@@ -5,11 +5,13 @@ the notebook stores the last, and it runs one notebook at a time. Here the chapt
 moment they are collected, and three of nbval's methods wait for them and compare.
 """
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
+import nbval.plugin
 import pytest
-from mark1.chapters import is_skipped, repository, setting
-from mark1.lesson import end_kernels, execute_chapter, heaviest_first, jobs_at_a_time, warm_up
-from nbval.plugin import IPyNbCell, IPyNbFile, coalesce_streams
+from mark1.chapters import is_skipped, read_notebook, repository, setting
+from mark1.lesson import end_kernels, execute_chapter, heaviest_first, jobs_at_a_time, join_streams, warm_up
+from nbval.plugin import IPyNbCell, IPyNbFile
 
 POOL, RUNNING = ThreadPoolExecutor(jobs_at_a_time()), set()
 
@@ -17,6 +19,7 @@ POOL, RUNNING = ThreadPoolExecutor(jobs_at_a_time()), set()
 def pytest_configure(config):
     config.option.nbval_sanitize_with = str(repository(config.rootpath)/"tests"/"sanitize.cfg")
     IPyNbFile.setup, IPyNbFile.teardown, IPyNbCell.runtest = IPyNbFile.setup_sanitize_files, lambda file: None, run_cell
+    nbval.plugin.nbformat = SimpleNamespace(read=lambda path, as_version: read_notebook(path))
 
 
 def pytest_collection_finish(session):
@@ -35,10 +38,9 @@ def pytest_sessionfinish(session):
 def run_cell(self):
     if self.options["skip"] or is_skipped(self.cell.source): pytest.skip("marked not to be run")
     result = self.parent.execution.result()
-    ids = [cell.id for cell in result.notebook.cells]
-    executed, index = result.notebook.cells[ids.index(self.cell.id)], ids.index(self.cell.id)
+    index = next(place for place, cell in enumerate(self.parent.nb.cells) if cell is self.cell)
     if result.error and index == result.stopped: self.raise_cell_error(result.error)
     if result.error and index > result.stopped: pytest.fail(f"not run: {result.error}", pytrace=False)
-    self.test_outputs = coalesce_streams(executed.outputs)
-    if self.options["check"] and not self.compare_outputs(self.test_outputs, coalesce_streams(self.cell.outputs)):
+    self.test_outputs = result.notebook.cells[index].outputs
+    if self.options["check"] and not self.compare_outputs(self.test_outputs, join_streams(self.cell.outputs)):
         self.raise_cell_error("Cell outputs differ", "\n".join(self.comparison_traceback))
