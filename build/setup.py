@@ -17,6 +17,18 @@ LOCK = ROOT / "build" / "requirements.txt"
 SCRIPTS = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = SCRIPTS / ("python.exe" if os.name == "nt" else "python")
 GIGABYTES = 8 if sys.platform == "linux" else 3  # Linux wheels of torch bring CUDA along
+KERNELS = """# Written by build/setup.py. A kernel that JupyterLab or VS Code starts gets what `mark1 run` gives its kernels.
+import os
+import warnings
+
+try:
+    from mark1.kernels import kernel_environment
+except ImportError:  # the packages alone are installed
+    pass
+else:
+    os.environ.update(kernel_environment())
+    warnings.simplefilter("ignore", FutureWarning)  # PYTHONWARNINGS is read before this
+"""
 
 
 def stop(sentence):
@@ -83,6 +95,9 @@ def main():
     settings.mkdir(parents=True, exist_ok=True)
     (settings / "overrides.json").write_text(json.dumps(  # JupyterLab neither asks about news nor looks for updates
         {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}))
+    kernels = VENV / "etc" / "ipython"
+    kernels.mkdir(parents=True, exist_ok=True)
+    (kernels / "ipython_kernel_config.py").write_text(KERNELS)
     if whole:
         (VENV / ".mark1-ready").touch()
     print("mark1: ready after %.0f s" % (time.time() - start), flush=True)

@@ -1,0 +1,107 @@
+"What a kernel finds that an editor starts: the same as `mark1 run` gives, so no red warning and the stored losses."
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import nbformat
+import pytest
+from jupyter_client import AsyncKernelManager
+from jupyter_client.manager import start_new_kernel
+from mark1.chapters import is_skipped, read_notebook
+from mark1.kernels import kernel_environment
+from mark1.lesson import join_streams, notebook_client
+
+from conftest import ROOT
+from test_faults import wait_for
+
+BIN = Path(sys.executable).parent
+OURS = [name for name, value in kernel_environment().items() if os.environ.get(name) != value or name.endswith("_NUM_THREADS")]
+PROBE = """import os, warnings
+print(os.environ["OMP_NUM_THREADS"])
+warnings.warn("red", FutureWarning)"""
+
+
+def as_a_person_has_it(**variables):
+    "Give this process's environment without what `mark1 run` would add."
+    ours = {*OURS, "PYTHONWARNINGS", "MARK1_DATA", "MARK1_KERNELS"}
+    return {**{name: value for name, value in os.environ.items() if name not in ours}, **variables}
+
+
+def shown(client, source):
+    "Run a cell in a kernel; what it prints, name of the stream to text."
+    said = {}
+    def hook(message):
+        if message["msg_type"] == "stream": said[message["content"]["name"]] = message["content"]["text"]
+    reply = client.execute_interactive(source, output_hook=hook, timeout=300)
+    assert reply["content"]["status"] == "ok", reply["content"]
+    return said
+
+
+def test_a_kernel_that_anything_starts():
+    "VS Code starts kernels without asking `mark1`; what this person's environment says must not stay."
+    manager, client = start_new_kernel(env=as_a_person_has_it(OMP_NUM_THREADS="7"))
+    try: assert shown(client, PROBE) == {"stdout": "1\n"}
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+
+
+class Attached(AsyncKernelManager):
+    "Manage a kernel that somebody else has started and will end."
+    has_kernel = True
+
+    async def is_alive(self): return True
+
+    async def shutdown_kernel(self, *args, **kwargs): pass
+
+
+@pytest.fixture
+def lab(tmp_path):
+    "`mark1 lab`, as a person starts it but for the browser; the address of its server comes back."
+    words = ["lab", "--", "--no-browser", "--allow-root", "--IdentityProvider.token=secret", "--ServerApp.port=0"]
+    environment = as_a_person_has_it(JUPYTER_RUNTIME_DIR=str(tmp_path/"runtime"), HOME=str(tmp_path))
+    log = tmp_path/"log"
+    with open(log, "w") as file:
+        process = subprocess.Popen([BIN/"mark1", *words], cwd=ROOT, env=environment, stdout=file, stderr=file, start_new_session=True)
+    try:
+        address = wait_for(lambda: re.search(r"http://(?:localhost|127\.0\.0\.1):\d+/", log.read_text()) or process.poll(), 300)
+        assert process.poll() is None, log.read_text()
+        yield address[0], tmp_path/"runtime"
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+
+
+def test_chapter_01_in_the_lab(lab):
+    "It shows no warning and no error, and the losses that are stored."
+    address, runtime = lab
+    asked = urllib.request.Request(f"{address}api/sessions", method="POST", headers={"Authorization": "token secret"}, data=json.dumps(
+        {"path": "nbs/01_first_model.ipynb", "type": "notebook", "name": "", "kernel": {"name": "python3"}}).encode())
+    kernel = json.load(urllib.request.urlopen(asked))["kernel"]["id"]
+    stored = read_notebook(ROOT/"nbs"/"01_first_model.ipynb")
+    fresh = nbformat.from_dict(json.loads(json.dumps(stored)))
+    for cell in fresh.cells:
+        if cell.cell_type == "code": cell.outputs = []
+        if cell.cell_type == "code" and is_skipped(cell.source): cell.metadata["tags"] = ["skip-execution"]
+    manager = Attached(connection_file=str(runtime/f"kernel-{kernel}.json"))
+    manager.load_connection_file()
+    client = notebook_client(fresh, ROOT/"nbs")
+    client.km = manager
+    client.execute()
+    pairs = [(join_streams(cell.outputs), old.outputs) for cell, old in zip(fresh.cells, stored.cells) if cell.cell_type == "code"]
+    assert not [out for outputs, _ in pairs for out in outputs if out.output_type == "error" or out.get("name") == "stderr"]
+    losses = [(losses_in(outputs), losses_in(old)) for outputs, old in pairs if losses_in(old)]
+    print(losses)
+    assert losses
+    for found, kept in losses: assert found == pytest.approx(kept, abs=.1) # another processor rounds differently
+
+
+def losses_in(outputs):
+    "Training and validation loss of each epoch in the tables that a training shows."
+    tables = "".join(str(out.get("data", {}).get("text/html", "")) for out in outputs)
+    return [float(loss) for row in re.findall(r"<tr><td>\d+</td><td>(\d+\.\d+)</td><td>(\d+\.\d+)</td>", tables) for loss in row]
