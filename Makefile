@@ -16,8 +16,8 @@ $(READY): build/requirements.txt build/setup.py pyproject.toml
 run: setup ## run the chapters, show what they measured; CHAPTERS="01 17" or CHAPTERS=--changed runs some
 	@$(MARK1) run $(CHAPTERS)
 
-test: setup ## run everything that is checked: nbdev_test, nbval, pytest
-	@$(MARK1) test
+test: setup ## run everything that is checked: nbdev_test, nbval, pytest; CHAPTERS=05 or CHAPTERS=--changed checks some
+	@$(MARK1) test $(CHAPTERS)
 
 test-slow: setup ## the checks that take minutes: every real photograph held out once
 	@. $(VENV)/bin/activate && pytest -m slow tests

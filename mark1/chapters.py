@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['WIDGET_VIEW', 'repository', 'setting', 'notebook_text', 'give_ids', 'read_notebook', 'directives', 'cell_text',
-           'labelled', 'is_skipped', 'data_of', 'find_chapters', 'modules_imported', 'sources', 'fingerprint',
-           'stored_facts', 'has_changed', 'sanitize_patterns', 'normal_outputs', 'refresh_outputs', 'links', 'entrance',
-           'write_entrance', 'chapter_list', 'readme_text']
+           'labelled', 'is_skipped', 'data_of', 'find_chapters', 'modules_imported', 'module_of', 'sources',
+           'fingerprint', 'with_dependents', 'stored_facts', 'has_changed', 'sanitize_patterns', 'normal_outputs',
+           'refresh_outputs', 'links', 'entrance', 'write_entrance', 'chapter_list', 'readme_text']
 
 # %% ../nbs/17_chapters.ipynb #4714233b
 import difflib, hashlib, json, posixpath, re
@@ -155,6 +155,13 @@ def modules_imported(
     lists = re.findall(r"^\s*from (?:mark1|\.) import (.+)", source, re.MULTILINE)
     return {*found, *(name.split()[0] for names in lists for name in names.strip("()").split(","))}
 
+def module_of(
+    notebook:dict, # as nbformat or execnb reads it
+) -> str: # name without `mark1.`; '' for a notebook that exports none
+    "Name the module that a notebook exports."
+    marks = (directives(cell.source) for cell in notebook.cells if cell.cell_type == "code")
+    return next((found["default_exp"] for found in marks if "default_exp" in found), "")
+
 def sources(
     notebook:dict, # as nbformat or execnb reads it
     library:Path, # folder of the modules
@@ -162,7 +169,7 @@ def sources(
     "All code of this project that a chapter's outputs come from."
     code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code" and directives(cell.source).get("eval") != "false")
     found = {"": code}
-    waiting = modules_imported(code) | set(re.findall(r"^#\| default_exp (\w+)", code, re.MULTILINE))
+    waiting = modules_imported(code) | {module_of(notebook)} - {""}
     while waiting:
         name = waiting.pop()
         if name in found or not (library/f"{name}.py").exists(): continue
@@ -176,6 +183,15 @@ def fingerprint(
 ) -> str: # 16 hexadecimal digits
     "Digest of `sources`."
     return hashlib.sha256(repr(sorted(sources(notebook, library).items())).encode()).hexdigest()[:16]
+
+def with_dependents(
+    paths:list[Path], # chapters
+    among:list[Path], # all chapters
+    library:Path, # folder of the modules
+) -> list[Path]: # in the order of `among`
+    "Add to some chapters those whose outputs come from what they export."
+    exported = {module_of(read_notebook(path)) for path in paths} - {""}
+    return [path for path in among if path in paths or exported & sources(read_notebook(path), library).keys()]
 
 def stored_facts(
     notebook:dict, # as nbformat or execnb reads it

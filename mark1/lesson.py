@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['default_limit', 'notebook_client', 'overwritten', 'join_streams', 'Result', 'why_stopped', 'execute_chapter',
            'end_kernels', 'Reporter', 'heaviest_first', 'jobs_at_a_time', 'warm_up', 'run_chapters', 'result_table',
-           'slowest_table', 'chosen', 'run', 'packaged_only', 'refresh', 'store_outputs', 'write_readme', 'test', 'lab',
-           'doctor', 'command_line', 'fault', 'main']
+           'slowest_table', 'chosen', 'run', 'packaged_only', 'refresh', 'store_outputs', 'write_readme', 'edited',
+           'chosen_to_test', 'test_commands', 'test', 'lab', 'doctor', 'command_line', 'fault', 'main']
 
 # %% ../nbs/17_lesson.ipynb #5a1c0b77
 import sys
@@ -31,8 +31,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from .chapters import (data_of, find_chapters, fingerprint, has_changed, is_skipped, labelled, read_notebook, readme_text,
-                            refresh_outputs, repository, sanitize_patterns, setting, sources, stored_facts, write_entrance)
+from .chapters import (data_of, find_chapters, fingerprint, has_changed, is_skipped, labelled, module_of, read_notebook,
+                            readme_text, refresh_outputs, repository, sanitize_patterns, setting, sources, stored_facts,
+                            with_dependents, write_entrance)
 from .data import cats_and_dogs, data_form
 from .doctor import examine, report
 from .downloads import staged
@@ -343,20 +344,60 @@ def write_readme(
     with staged(root/"README.md") as fresh:
         fresh.write_text(readme_text(read_notebook(root/"nbs"/"index.ipynb")), encoding="utf-8")
 
+def edited(
+    root:Path, # the repository
+) -> set[Path]: # nothing where git does not say
+    "List the files that differ from the last commit, new ones too."
+    asked = subprocess.run(["git", "status", "--porcelain", "--untracked-files=all", "-z"], cwd=root, capture_output=True, text=True)
+    return {root/entry[3:] for entry in asked.stdout.split("\0") if entry[2:3] == " "}
+
+def chosen_to_test(
+    args:argparse.Namespace, # chapters, changed
+    root:Path, # the repository
+) -> list[Path]: # notebooks
+    "Choose the chapters that a command line names, with --changed those that were edited, and the chapters that import them."
+    every, library = find_chapters(root/"nbs"), root/setting("lib_path")
+    paths = find_chapters(root/"nbs", args.chapters)
+    if args.changed:
+        new = edited(root)
+        paths = [path for path in paths if {path, library/f"{module_of(read_notebook(path))}.py"} & new or has_changed(path, library)]
+    return with_dependents(paths, every, library)
+
+def test_commands(
+    names:list[str], # of chapters; all when empty
+) -> list[list[str]]: # words of each command
+    "List the commands that check some chapters, or all and everything else."
+    if not names:
+        workers = str(min(os.cpu_count(), 4)) # each of them imports torch
+        return [["nbdev_test", "--do_print"], ["pytest", "--nbval", "nbs"],
+                ["pytest", "tests", "-n", workers, "--dist", "loadfile", "--durations=12"]]
+    return [["nbdev_test", "--file_re", f"^({'|'.join(names)})[.]ipynb$"],
+            ["pytest", "-q", "--nbval", *(f"nbs/{name}.ipynb" for name in names)],
+            ["pytest", "-q", "tests", f"--chapters={','.join(names)}"]]
+
 def test(
-    args:argparse.Namespace, # not used
+    args:argparse.Namespace, # chapters, changed
 ) -> int: # exit code
-    "Run nbdev_test, nbval and pytest, all three whatever happens."
+    "Run nbdev_test, nbval and pytest, all three whatever happens: on everything, or on some chapters and those that import them."
     packaged_only()
-    commands = ["nbdev_test --do_print", "pytest --nbval nbs", "pytest tests --durations=12"]
+    root, some = repository(), bool(args.chapters or args.changed)
+    names = [path.stem for path in chosen_to_test(args, root)] if some else []
+    if some and not names:
+        print("no chapter was edited since the last commit, and no output is older than its code; `mark1 test` checks everything")
+        return 0
+    if some: print("checking", *names, flush=True)
     failed = []
-    for command in commands:
+    for words in test_commands(names):
+        command = " ".join(words)
         print(f"\n== {command}", flush=True)
         start = time.monotonic()
-        code = subprocess.run(command.split(), cwd=repository(), env=kernel_environment()).returncode
+        code = subprocess.run(words, cwd=root, env=kernel_environment()).returncode
         if code: failed.append(command)
         print(f"== {command}: {time.monotonic() - start:.0f} s", flush=True)
-    print(f"\n{'failed: ' + ', '.join(failed) if failed else 'all green: ' + ', '.join(commands)}")
+    print(f"\nfailed: {', '.join(failed)}" if failed else "\nall green")
+    if some:
+        left_out = [path.stem for path in find_chapters(root/"nbs") if path.stem not in names]
+        print(f"not run: {', '.join(left_out) or 'no chapter'}; tests that belong to none of the chapters above; `mark1 test` runs all")
     return int(bool(failed))
 
 def lab(
@@ -389,8 +430,12 @@ def command_line(
         command.set_defaults(function=function)
         if function == lab: command.add_argument("options", nargs="*", help="of JupyterLab, after --, for instance --no-browser")
         if function == doctor: command.add_argument("--json", action="store_true", help="for programs")
-        if function in (test, lab, doctor): continue
+        if function in (lab, doctor): continue
         command.add_argument("chapters", nargs="*", help="numbers or names, for instance 01 (default: all)")
+        if function == test:
+            command.add_argument("--changed", action="store_true", help="only those that were edited since the last commit, "
+                                 "or of which the code has changed since their outputs were stored")
+            continue
         command.add_argument("--changed", action="store_true", help="only those of which code, module or an imported module "
                              "has changed since their outputs were stored")
         command.add_argument("--timing", action="store_true", help="show the ten slowest cells")

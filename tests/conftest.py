@@ -52,6 +52,52 @@ def pytest_terminal_summary(terminalreporter):
     if proved: terminalreporter.write_line("exercises proved three ways: " + ", ".join(f"{count} of {module}" for module, count in proved.items()))
 
 
+def pytest_addoption(parser):
+    parser.addoption("--chapters", default="", metavar="NAME,NAME", help="only the tests that belong to these chapters, for instance 05_time_series")
+
+
+AGREEMENT = {"test_repository.py", "test_notes.py"} # hold chapters against each other, the library, README and notes
+
+
+def names_of(stems):
+    "Give the names under which tests speak of chapters: that of the notebook and that of its module."
+    return {name for stem in stems for name in (stem, stem[3:])}
+
+
+def is_about(path, chosen):
+    "Say whether a test file is about chapters: it imports one of their modules."
+    lines = re.findall(r"^(?:from|import) mark1.*(?:\n +.*)*", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return bool(names_of(chosen) & {name for line in lines for name in re.findall(r"\w+", line)})
+
+
+def goes_through_chapters(path):
+    "Say whether a test file has a test for each chapter, with its name."
+    return path.name in AGREEMENT or "find_chapters(" in path.read_text(encoding="utf-8") or path.name == "test_spelling.py"
+
+
+def chosen_chapters(config):
+    return [name for name in config.getoption("chapters").split(",") if name]
+
+
+def pytest_ignore_collect(collection_path, config):
+    chosen = chosen_chapters(config)
+    if not chosen or not collection_path.match("test_*.py"): return None
+    return True if not is_about(collection_path, chosen) and not goes_through_chapters(collection_path) else None
+
+
+def pytest_collection_modifyitems(config, items):
+    chosen = chosen_chapters(config)
+    if not chosen: return
+    others = names_of({path.stem for path in (ROOT/"nbs").glob("[0-9]*.ipynb")} - {*chosen})
+    def belongs(item):
+        named = {*re.findall(r"\w+", item.name.partition("[")[2])}
+        if is_about(item.path, chosen) or named & names_of(chosen): return True
+        return item.path.name in AGREEMENT and not named & others
+    left_out = [item for item in items if not belongs(item)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
 @pytest.fixture
 def root():
     return ROOT

@@ -1,0 +1,65 @@
+"Programs that start kernels at the same time: none takes what another has chosen to listen at, however few ports there are."
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """if __name__ == "__main__":
+    import sys
+    from mark1 import lesson
+    from mark1.kernels import fork_kernels
+    from traitlets.config import Config
+    if sys.argv.pop(1) == "forked": assert fork_kernels(("ipykernel.kernelapp",))
+    if sys.argv.pop(1) == "ports": lesson.kernel_config = lambda: Config(NotebookClient={"startup_timeout": 20}) # by itself
+    sys.exit(lesson.main(sys.argv[1:]))"""
+PORTS = 200 # that the system may give away; 32 kernels at a time use 32 for their output pipes, and five more each with ports
+
+
+def alone(*words):
+    "A command in a network namespace with few ports; the test skips where there is none to be had."
+    unshare = ["unshare", "--net", "--map-root-user", "sh", "-ec"]
+    few = f"ip link set lo up; echo 40000 {40000 + PORTS} > /proc/sys/net/ipv4/ip_local_port_range; exec \"$@\""
+    if shutil.which("unshare") is None or subprocess.run([*unshare, few, "sh", "true"], capture_output=True).returncode:
+        pytest.skip("this machine cannot make a network namespace")
+    return [*unshare, few, "sh", *map(str, words)]
+
+
+def all_at_once(home, programs, listen):
+    "Run all chapters in several programs at the same time, in one namespace; what each says that stopped, '' for none."
+    lines = [f"\"$0\" -c \"$1\" {'forked' if turn % 4 else 'plain'} {listen} run --jobs 4 2> {home}/said-{turn} &" for turn in range(programs)]
+    script = "\n".join([*lines, "wait"])
+    environment = {**os.environ, "MARK1_KERNELS": "forked"}
+    subprocess.run(alone("sh", "-c", script, sys.executable, PROGRAM), cwd=home, env=environment, stdout=subprocess.DEVNULL, check=True)
+    said = [(home/f"said-{turn}").read_text() for turn in range(programs)]
+    assert all("cell  1 of  1" in text for text in said), said
+    return [line for text in said for line in text.splitlines() if line.startswith("mark1: ")]
+
+
+@pytest.fixture
+def busy(request):
+    "As many loops that do nothing but use a core as the test asks for."
+    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(request.param)]
+    yield request.param
+    for loop in loops:
+        loop.kill()
+        loop.wait()
+
+
+@pytest.mark.parametrize("rounds, busy", [(1, 0), pytest.param(40, 0, marks=pytest.mark.slow), pytest.param(40, 2, marks=pytest.mark.slow)],
+                         indirect=["busy"])
+def test_programs_that_start_kernels_at_once(toy_repository, rounds, busy):
+    home = toy_repository(**{f"_{number:02}_line": ["print('here')"] for number in range(8 if rounds > 1 else 4)})
+    said = [all_at_once(home, 4 if rounds > 1 else 3, "names") for _ in range(rounds)]
+    print(f"{sum(map(bool, said))} of {rounds} rounds in which a chapter stopped")
+    assert said == [[]]*rounds
+
+
+@pytest.mark.slow
+def test_ports_are_what_they_get_in_each_others_way_with(toy_repository):
+    "The control: as Jupyter does by itself, some of forty rounds fail, so that the rounds above could."
+    home = toy_repository(**{f"_{number:02}_line": ["print('here')"] for number in range(8)})
+    failed = next((turn for turn in range(1, 41) if all_at_once(home, 4, "ports")), None)
+    print(f"a chapter stopped in round {failed}")
+    assert failed

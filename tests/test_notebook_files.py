@@ -1,0 +1,96 @@
+"Notebooks as other programs leave them: an older format, a mark in front, half a merge, nothing at all, one endless line."
+import json
+import re
+import shutil
+
+import nbformat
+import pytest
+from mark1.chapters import read_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from conftest import ROOT
+from test_commands import nbval, sentence
+
+CASES = ROOT.parent/"shared"/"cases"/"notebooks"
+
+
+def as_saved(minor, ids=False):
+    "A small notebook of format 4, as a program writes it that knows this minor version."
+    notebook = json.loads(nbformat.writes(new_notebook(cells=[new_markdown_cell("# A café\n\n> a toy"), new_code_cell("print(6*7)")])))
+    notebook["nbformat_minor"] = minor
+    for cell in notebook["cells"]:
+        if not ids: del cell["id"]
+    return json.dumps(notebook, ensure_ascii=False)
+
+
+def third():
+    "The same in format 3, whose cells stood in worksheets."
+    return nbformat.writes(nbformat.convert(nbformat.reads(as_saved(5, ids=True), 4), 3), version=3)
+
+
+READABLE = {**{f"4.{minor}": as_saved(minor).encode() for minor in (0, 4, 5)}, "4.2 with ids": as_saved(2, ids=True).encode(), "3": third().encode(),
+            "a mark in front": as_saved(5, ids=True).encode("utf-8-sig"), "UTF-16": as_saved(5, ids=True).encode("utf-16"),
+            "4.1 and a mark": as_saved(1).encode("utf-8-sig")}
+
+
+@pytest.mark.parametrize("kind", READABLE)
+def test_what_can_be_converted_is(mark1, toy_repository, kind):
+    home = toy_repository(_00_sum=["1"])
+    path = home/"nbs"/"00_sum.ipynb"
+    nbformat.write(nbformat.read(path, 4), home/"nbs"/"index.ipynb")
+    path.write_bytes(READABLE[kind])
+    first = mark1("refresh", "00", cwd=home)
+    assert first.returncode == 0 and "00_sum: 1 cells changed" in first.stdout, first.stdout + first.stderr
+    content = path.read_text(encoding="utf-8")
+    notebook = nbformat.reads(content, 4)
+    nbformat.validate(notebook)
+    assert json.loads(content)["nbformat_minor"] == 5 and len({cell.id for cell in notebook.cells}) == len(notebook.cells)
+    assert notebook.cells[0].source == "# A café\n\n> a toy" and notebook.cells[-1].outputs[0].text == "42\n"
+    assert "0 cells changed" in mark1("refresh", "00", cwd=home).stdout and path.read_text(encoding="utf-8") == content
+
+
+REFUSED = {"a chapter that is empty": b"", "a chapter left half-merged": as_saved(5).replace('"cells"', '\n<<<<<<< HEAD\n"cells"').encode(),
+           "a chapter in another encoding": as_saved(5, ids=True).encode("latin-1"), "a chapter that is no notebook": b'{"a": 1}'}
+
+
+@pytest.mark.parametrize("fault", REFUSED)
+def test_what_cannot_is_named(mark1, toy_repository, outcome, fault):
+    home = toy_repository(_00_sum=["1"], _01_other=["2"])
+    path = home/"nbs"/"00_sum.ipynb"
+    path.write_bytes(REFUSED[fault])
+    for command in ("run", "refresh"): outcome(fault, mark1(command, cwd=home))
+    assert path.read_bytes() == REFUSED[fault]
+    result = nbval(home)
+    assert result.returncode and re.search(r"00_sum\.ipynb", result.stdout)
+
+
+PRINTED = ["'x'*10_000_000", "'1'*10_000_000", "'a\\r'*5_000_000", "'1 '*5_000_000"]
+
+
+def test_very_long_lines(mark1, toy_repository):
+    "In run, refresh and nbval; each of them ends, where a pattern that looks for its end from each place never would."
+    home = toy_repository(_00_long=[f"print({printed})" for printed in PRINTED])
+    path = home/"nbs"/"00_long.ipynb"
+    nbformat.write(nbformat.read(path, 4), home/"nbs"/"index.ipynb")
+    for words in (["run"], ["refresh", "00"]): assert mark1(*words, cwd=home).returncode == 0
+    (home/"nbs"/"index.ipynb").unlink()
+    stored = [cell.outputs[0].text for cell in read_notebook(path).cells[-len(PRINTED):]]
+    assert [text[-12:] for text in stored] == ["x"*11 + "\n", "1"*11 + "\n", "a\r\n", " 1 1 1 1 1 \n"]
+    assert [len(text) for text in stored] == [10_000_001, 10_000_001, 3, 10_000_001]
+    content = path.read_text()
+    path.write_text(content.replace("1\\n\"", "2\\n\"", 1))
+    result = nbval(home)
+    assert result.returncode == 1 and "1 failed, 3 passed" in result.stdout, result.stdout[-2000:]
+
+
+def test_the_cases_that_came_from_elsewhere(mark1, toy_repository):
+    if not CASES.is_dir(): pytest.skip(f"there are no cases in {CASES}")
+    home = toy_repository(_00_sum=["1"])
+    nbformat.write(nbformat.read(home/"nbs"/"00_sum.ipynb", 4), home/"nbs"/"index.ipynb")
+    for case in sorted(CASES.glob("*.ipynb")):
+        shutil.copy(case, home/"nbs"/"42_case.ipynb")
+        for command in ("run", "refresh"):
+            result = mark1(command, "42", cwd=home)
+            if case.stem == "outputs": continue # stored ones, for the site: its code does not run
+            if case.stem in ("empty", "conflict"): assert "42_case.ipynb" in sentence(result, 2)
+            else: assert result.returncode == 0, f"{case.name}: {result.stderr}"
