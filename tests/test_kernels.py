@@ -28,7 +28,8 @@ def alone(*words):
 
 def all_at_once(home, programs, listen):
     "Run all chapters in several programs at the same time, in one namespace; what each says that stopped, '' for none."
-    lines = [f"\"$0\" -c \"$1\" {'forked' if turn % 4 else 'plain'} {listen} run --jobs 4 2> {home}/said-{turn} &" for turn in range(programs)]
+    limit = "--cell-limit 20" if listen == "ports" else "" # a cell whose messages go to another kernel's port is never done
+    lines = [f"\"$0\" -c \"$1\" {'forked' if turn % 4 else 'plain'} {listen} run --jobs 4 {limit} 2> {home}/said-{turn} &" for turn in range(programs)]
     script = "\n".join([*lines, "wait"])
     environment = {**os.environ, "MARK1_KERNELS": "forked"}
     subprocess.run(alone("sh", "-c", script, sys.executable, PROGRAM), cwd=home, env=environment, stdout=subprocess.DEVNULL, check=True)
