@@ -1,24 +1,91 @@
 "What several test modules need: the repository, a copy of it with toy chapters, the real photographs."
 import os
 import re
+import signal
 import subprocess
 import sys
+import tempfile
+import time
 from collections import Counter
+from contextlib import suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent # where this environment's commands are, also when it is not activated
 PHOTOGRAPHS = Path(os.environ.get("MARK1_TEST_PHOTOGRAPHS", ROOT.parent/"shared"/"data"/"oxford-iiit-pet.tgz"))
+PATIENCE = 300 # seconds until a wait has been in vain; far more than a busy machine needs, and nothing is judged by it
+LONGEST_FIRST = ("test_container.py", "test_full_data.py", "test_faults.py", "test_site.py", "test_commands.py") # side by side, these end together
 
 
-FAULTS = {} # rows of the table of faults that the tests have seen happen: fault to exit code and what was said
+def wait_for(condition, seconds=PATIENCE):
+    "Poll until `condition()` gives something."
+    until = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(.02)
+    return found
 
+
+def interruptible():
+    "Let Ctrl-C end a command that a test starts (its `preexec_fn`), also where the tests run in the background, which ignores it."
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+# What tests leave behind
+
+def repository_files():
+    "Files of the repository that git does not keep, but for the caches of Python and pytest."
+    caches = (".venv", "__pycache__", ".pytest_cache", "*.egg-info", ".ipynb_checkpoints")
+    listed = subprocess.run(["git", "ls-files", "--others", *(f"--exclude={name}" for name in caches)], cwd=ROOT, capture_output=True, text=True)
+    return set(listed.stdout.splitlines())
+
+
+def left_running(folder):
+    "Processes that were started with `folder` as their temporary folder, but for Python's helpers, which end with this process."
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError): # it has ended, or belongs to somebody else
+            if f"TMPDIR={folder}\0".encode() not in (process/"environ").read_bytes(): continue
+            words = (process/"cmdline").read_bytes().decode(errors="replace").split("\0")
+            helper = any("multiprocessing.resource_tracker" in word or "multiprocessing.forkserver" in word for word in words)
+            if any(words) and not helper: found.append(f"process {process.name}: {' '.join(words)[:200]}")
+    return found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left(tmp_path_factory):
+    "Give tests, and all that they start, folders of their own for what is temporary; at the end nothing may be left there or in the repository."
+    own, files = tmp_path_factory.mktemp("own"), repository_files()
+    folders = {"TMPDIR": own/"tmp", "FASTAI_HOME": own/"fastai", "JUPYTER_RUNTIME_DIR": own/"runtime"}
+    caches = {"IPYTHONDIR": own/"ipython", "MPLCONFIGDIR": own/"matplotlib"} # these may fill
+    with pytest.MonkeyPatch.context() as patched:
+        for name, folder in (folders | caches).items():
+            folder.mkdir()
+            patched.setenv(name, str(folder))
+        patched.setattr(tempfile, "tempdir", None) # to be read anew
+        yield
+        with suppress(AssertionError): wait_for(lambda: not left_running(own/"tmp"), 60)
+        left = left_running(own/"tmp") + [str(path) for folder in folders.values() for path in folder.rglob("*")]
+    left += [f"{name} (or did something else write there meanwhile?)" for name in sorted(repository_files() - files)]
+    assert not left, "tests left behind:\n" + "\n".join(left)
+
+
+def pytest_collection_modifyitems(config, items):
+    "Begin with the files that take longest, unless the order is to be random."
+    if config.pluginmanager.hasplugin("randomly"): return
+    place = {name: number for number, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
+
+
+# The table of faults
 
 def faults_listed():
     "The table of faults in CONTRIBUTING.md: fault to exit code and what is said, where `…` stands for any words."
@@ -27,7 +94,7 @@ def faults_listed():
 
 
 @pytest.fixture
-def outcome():
+def outcome(record_property):
     "Compare what a fault led to with its row in the table: of a command that has ended, or an exit code and what was said."
     expected = faults_listed()
     def check(fault, result, said=None):
@@ -36,7 +103,7 @@ def outcome():
             lines = [line for line in result.stderr.splitlines() if line.startswith("mark1: ")]
             assert len(lines) <= 1 and "Traceback" not in result.stderr, result.stderr
             said = lines[0].removeprefix("mark1: ") if lines else "runs as usual"
-        FAULTS[fault] = code, said
+        record_property("fault", f"{fault} | {code} | {said}") # printed in the summary
         assert fault in expected, f"CONTRIBUTING.md has no row for {fault!r}: {code}, {said}"
         pattern = ".+".join(map(re.escape, expected[fault][1].split("…")))
         assert code == expected[fault][0] and re.fullmatch(pattern, said), f"{code}, {said!r} is not {expected[fault]}\n{result}"
@@ -45,12 +112,23 @@ def outcome():
 
 
 def pytest_terminal_summary(terminalreporter):
-    "Print the faults that were made to happen, and how many exercises of each chapter were proved."
-    if FAULTS: terminalreporter.section("faults: what happened, exit code, what was said")
-    for fault, (code, said) in FAULTS.items(): terminalreporter.line(f"{fault} | {code} | {said}")
-    proved = Counter(module for report in terminalreporter.getreports("passed") for key, module in report.user_properties if key == "exercise of")
+    "Print what was not checked, the faults that were made to happen, and how many exercises of each chapter were proved."
+    skipped = {} # reason to the files of the tests
+    for report in terminalreporter.getreports("skipped"):
+        skipped.setdefault(report.longrepr[2].removeprefix("Skipped: "), []).append(Path(report.nodeid.partition("::")[0]).name)
+    if skipped: terminalreporter.section("NOT CHECKED, and why", red=True, bold=True)
+    for reason, names in skipped.items():
+        terminalreporter.line(f"{len(names)} of the tests in {', '.join(sorted(set(names)))}: {reason}")
+    ended = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
+    noted = [each for report in ended if report.when == "call" for each in report.user_properties]
+    faults = [said for key, said in noted if key == "fault"]
+    if faults: terminalreporter.section("faults: what happened, exit code, what was said")
+    for said in dict.fromkeys(faults): terminalreporter.line(said)
+    proved = Counter(module for key, module in noted if key == "exercise of")
     if proved: terminalreporter.write_line("exercises proved three ways: " + ", ".join(f"{count} of {module}" for module, count in proved.items()))
 
+
+# What several tests work with
 
 @pytest.fixture
 def root():
