@@ -1,6 +1,7 @@
 "What several test modules need: the repository, a copy of it with toy chapters, the real photographs."
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,6 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -65,7 +65,7 @@ def nothing_left(tmp_path_factory):
     "Give tests, and all that they start, folders of their own for what is temporary; at the end nothing may be left there or in the repository."
     own, files = tmp_path_factory.mktemp("own"), repository_files()
     folders = {"TMPDIR": own/"tmp", "FASTAI_HOME": own/"fastai", "JUPYTER_RUNTIME_DIR": own/"runtime"}
-    caches = {"IPYTHONDIR": own/"ipython", "MPLCONFIGDIR": own/"matplotlib"} # these may fill
+    caches = {"IPYTHONDIR": own/"ipython", "MPLCONFIGDIR": own/"matplotlib", "TORCHINDUCTOR_CACHE_DIR": own/"torch"} # these may fill
     with pytest.MonkeyPatch.context() as patched:
         for name, folder in (folders | caches).items():
             folder.mkdir()
@@ -151,14 +151,41 @@ def toy_repository(tmp_path):
 
 
 @pytest.fixture
+def copied_repository(tmp_path):
+    "The chapters, the library and the settings, copied to where a run may write."
+    for name in ("nbs", "mark1"): shutil.copytree(ROOT/name, tmp_path/name, ignore=shutil.ignore_patterns(".ipynb_checkpoints", "__pycache__"))
+    shutil.copy(ROOT/"settings.ini", tmp_path)
+    return tmp_path
+
+
+SWITCHES = ("MARK1_DATA", "MARK1_MIRROR", "MARK1_KERNELS") # not handed on from whoever runs the tests
+
+
+@pytest.fixture
 def mark1(tmp_path):
     "Call the console command in a folder, with environment variables set; a cache of its own keeps the user's untouched."
-    def call(*words, cwd=ROOT, timeout=600, **variables):
+    def call(*words, cwd=ROOT, timeout=2*PATIENCE, **variables):
         environment = {**os.environ, "FASTAI_HOME": str(tmp_path/"cache"), **variables}
-        for name in ("MARK1_DATA", "MARK1_MIRROR", "MARK1_KERNELS"):
+        for name in SWITCHES:
             if name not in variables: environment.pop(name, None)
-        command = [Path(sys.executable).parent/"mark1", *words]
-        return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=timeout)
+        return subprocess.run([BIN/"mark1", *words], cwd=cwd, env=environment, capture_output=True, text=True, timeout=timeout)
+    return call
+
+
+@pytest.fixture
+def mark1_here(tmp_path, monkeypatch, capsys):
+    "Do what the console command does, in this process: as `mark1`, in less time, where the process is not the point."
+    from mark1.lesson import main
+    def call(*words, cwd=ROOT, **variables):
+        with monkeypatch.context() as patched:
+            patched.chdir(cwd)
+            for name in SWITCHES: patched.delenv(name, raising=False)
+            settings = {"PATH": os.environ["PATH"], "FASTAI_HOME": str(tmp_path/"cache"), **variables} # `main` changes the first
+            for name, value in settings.items(): patched.setenv(name, value)
+            capsys.readouterr()
+            code = main(words)
+            shown = capsys.readouterr()
+        return subprocess.CompletedProcess(words, code, shown.out, shown.err)
     return call
 
 

@@ -49,9 +49,9 @@ def alive(pid):
     except OSError: return False
 
 
-def runs_again(mark1, home, **variables):
+def runs_again(mark1_here, home):
     "Check that a run in `home` ends well, and that nothing half-written is left."
-    result = mark1("run", cwd=home, **variables)
+    result = mark1_here("run", cwd=home)
     assert result.returncode == 0, result.stderr
     for path in (home/"_run").iterdir():
         assert path.suffix == ".ipynb", f"{path} was left behind"
@@ -86,20 +86,20 @@ TROUBLES = {
 
 @pytest.mark.parametrize("fault", TROUBLES)
 @pytest.mark.parametrize("kernels", COMMANDS)
-def test_a_chapter_in_trouble(mark1, toy_repository, outcome, fault, kernels):
+def test_a_chapter_in_trouble(mark1_here, toy_repository, outcome, fault, kernels):
     home = toy_repository(_00_sum=[NUMBER], _01_trouble=["1", TROUBLES[fault], "print('never reached')"])
     result = end(start(home, "run", command=COMMANDS[kernels]))
     outcome(fault, result)
     assert "sum: 45" in result.stdout # the other chapter's result is not lost
     (home/"nbs"/"01_trouble.ipynb").unlink()
-    runs_again(mark1, home)
+    runs_again(mark1_here, home)
 
 
 HANGS = {"a cell that hangs": ENDLESS,
          "a cell that hangs and ignores interrupts": f"import signal; signal.signal(2, signal.SIG_IGN)\nwhile True: {ENDLESS}"}
 
 
-def test_a_chapter_that_hangs(mark1, toy_repository, outcome):
+def test_a_chapter_that_hangs(mark1_here, toy_repository, outcome):
     "All four at once, as each takes its whole limit; the limit is one that the sound cells never come near."
     home = toy_repository(_00_sum=[NUMBER], _01_trouble=["1", "", "print('never reached')"])
     runs = {}
@@ -112,10 +112,10 @@ def test_a_chapter_that_hangs(mark1, toy_repository, outcome):
         outcome(fault, result)
         assert "sum: 45" in result.stdout
         (place/"nbs"/"01_trouble.ipynb").unlink()
-        runs_again(mark1, place)
+        runs_again(mark1_here, place)
 
 
-def test_ctrl_c(mark1, toy_repository, outcome, tmp_path):
+def test_ctrl_c(mark1_here, toy_repository, outcome, tmp_path):
     home = toy_repository(_00_sum=[f"import os; open({str(tmp_path/'pid')!r}, 'w').write(str(os.getpid()))\n{ENDLESS}"], _01_more=[ENDLESS], _02_last=["1"])
     process = start(home, "run", "--jobs", "2")
     pid = int(wait_for(lambda: (tmp_path/"pid").exists() and (tmp_path/"pid").read_text()))
@@ -125,7 +125,7 @@ def test_ctrl_c(mark1, toy_repository, outcome, tmp_path):
     assert not list((home/"_run").iterdir()) # no chapter had ended
     replace_source(home, "00_sum", NUMBER)
     replace_source(home, "01_more", "1")
-    runs_again(mark1, home)
+    runs_again(mark1_here, home)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="signals are sent to one thread, which only Linux can do")
@@ -158,16 +158,16 @@ lesson.nbformat = type("Half", (), {**vars(lesson.nbformat), "write": staticmeth
 lesson.main(sys.argv[1:])"""
 
 
-def test_a_runner_killed_in_mid_write(mark1, toy_repository, outcome, tmp_path):
+def test_a_runner_killed_in_mid_write(mark1, mark1_here, toy_repository, outcome, tmp_path):
     home = toy_repository(_00_sum=[NUMBER])
     (tmp_path/"tmp").mkdir() # a killed program cannot clear up
     killed = end(start(home, "run", command=[sys.executable, "-c", KILLED], TMPDIR=str(tmp_path/"tmp")))
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    half, = home.glob("_run/.mark1-*")
-    assert half.stat().st_size and not (home/"_run"/"00_sum.ipynb").exists() # beside, never in place
-    os.utime(half, (0, 0)) # what is older than an hour belongs to nobody
+    half, = home.glob("_run/.mark1-*/00_sum.ipynb")
+    assert half.read_text()[:1] == "{" and not (home/"_run"/"00_sum.ipynb").exists() # beside, never in place
+    os.utime(half.parent, (0, 0)) # what is older than an hour belongs to nobody
     outcome("a runner killed in mid-write, the run after it", mark1("run", cwd=home))
-    runs_again(mark1, home)
+    runs_again(mark1_here, home)
 
 
 def alone(*commands):
@@ -181,13 +181,13 @@ def alone(*commands):
 @pytest.mark.parametrize("fault, mount", [
     ("a full disk", "mount -t tmpfs -o size=64k tmpfs _run"),
     ("a project that cannot be written to", "mount -t tmpfs -o size=1m,ro tmpfs _run")])
-def test_nowhere_to_write(mark1, toy_repository, outcome, fault, mount):
+def test_nowhere_to_write(mark1_here, toy_repository, outcome, fault, mount):
     home = toy_repository(_00_sum=[NUMBER, "print(('x'*99 + chr(10))*2_000)"])
     (home/"_run").mkdir()
     command = alone(mount, f"'{BIN}/mark1' run")
     environment = {**os.environ, "FASTAI_HOME": str(home/"cache")}
     outcome(fault, subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, timeout=PATIENCE))
-    runs_again(mark1, home)
+    runs_again(mark1_here, home)
 
 
 @pytest.mark.parametrize("fault, variables", [
@@ -205,17 +205,17 @@ def test_without_a_home(toy_repository, outcome, tmp_path, fault, variables):
     assert "sum: 45" in result.stdout
 
 
-def test_spaces_and_letters_beyond_ascii(mark1, toy_repository, outcome, tmp_path):
+def test_spaces_and_letters_beyond_ascii(mark1, mark1_here, toy_repository, outcome, tmp_path):
     home = tmp_path/"Prénom's größter Kurs, 第一"
     shutil.copytree(toy_repository(_00_sum=[NUMBER]), home, ignore=shutil.ignore_patterns("Prénom*", "cache"))
     outcome("a path with spaces and non-ASCII letters", mark1("run", cwd=home, FASTAI_HOME=str(home/"mes données")))
-    runs_again(mark1, home)
+    runs_again(mark1_here, home)
 
 
-def test_two_runs_at_once(mark1, toy_repository, outcome):
+def test_two_runs_at_once(mark1_here, toy_repository, outcome):
     home = toy_repository(_00_sum=[NUMBER], _01_more=["print(('x'*99 + chr(10))*1_000)"])
     for result in [end(process) for process in [start(home, "run"), start(home, "run")]]: outcome("two runs at once", result)
-    runs_again(mark1, home)
+    runs_again(mark1_here, home)
 
 
 def test_two_refreshes_at_once(mark1, toy_repository, outcome, tmp_path):
