@@ -200,7 +200,7 @@ def serve():
     def start(folder):
         server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder))
         servers.append(server)
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, args=(.02,), daemon=True).start()
         return f"http://127.0.0.1:{server.server_port}/"
     yield start
     for server in servers:
