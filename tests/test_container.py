@@ -37,9 +37,10 @@ def answers():
 
 
 @pytest.fixture(scope="module")
-def engine():
+def engine(tmp_path_factory):
     "Docker's engine, with an image to build on; one of our own is ended afterwards."
     folder, own, changed = None, None, pytest.MonkeyPatch()
+    changed.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp"))) # where the Dev Containers CLI keeps things
     if not shutil.which("npx") and not shutil.which("devcontainer"): pytest.skip("no npx for the Dev Containers CLI; install Node.js 20 (.ci/engine says how)")
     if not answers():
         if not shutil.which("dockerd") or os.geteuid(): pytest.skip("no engine answers, and there is no dockerd that could be started as root; .ci/engine installs it on Debian")
@@ -58,9 +59,9 @@ def engine():
             run("docker", "rm", "-f", *run("docker", "ps", "-aq", check=False).stdout.split(), check=False) # side by side
             own.terminate()
             own.wait(PATIENCE)
-            changed.undo()
             run("umount", folder/"exec"/"netns"/"default", check=False) # the engine leaves it
             shutil.rmtree(folder, ignore_errors=True)
+        changed.undo()
 
 
 def make_base():
@@ -204,13 +205,13 @@ def test_jupyterlab_answers_on_the_loopback_address_and_wants_its_token(running)
 
 def test_a_second_run_builds_nothing_and_changes_no_file(running, course, place):
     first, folder, seconds = running
-    state = lambda: (run("docker", "images", "-aq", "--no-trunc").stdout,
-                     run("docker", "inspect", "--format={{.Id}} {{.State.StartedAt}}", container_of(folder)).stdout, all_files(folder))
+    inspect = ("docker", "inspect", "--format={{.Id}} {{.State.StartedAt}}")
+    state = lambda: (run(*inspect, container_of(folder)).stdout, all_files(folder))
     before, begun = state(), time.monotonic()
     again = ez(course, "-n", ".", cwd=place, PATH=without_code())
     assert again.returncode == 0, again.stderr
     print(f"first run {seconds:.0f} s, second {time.monotonic() - begun:.0f} s")
-    assert state() == before # no image was made, and the container neither made anew nor started again
+    assert state() == before # the container was neither made anew nor started again
     assert re.search("token=.*", again.stdout)[0] == re.search("token=.*", first.stdout)[0] # the same server
 
 
