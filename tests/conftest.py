@@ -19,6 +19,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+if sys.__stdin__ is None: sys.__stdin__ = open(os.devnull) # it is closed, which pytest and IPython do not expect
+
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent # where this environment's commands are, also when it is not activated
 PHOTOGRAPHS = Path(os.environ.get("MARK1_TEST_PHOTOGRAPHS", ROOT.parent/"shared"/"data"/"oxford-iiit-pet.tgz"))
