@@ -19,14 +19,20 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-if sys.__stdin__ is None: sys.__stdin__ = open(os.devnull) # it is closed, which pytest and IPython do not expect
+if sys.__stdin__ is None: sys.__stdin__ = open(os.devnull) # closed, which pytest and IPython do not expect
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent # where this environment's commands are, also when it is not activated
 PHOTOGRAPHS = Path(os.environ.get("MARK1_TEST_PHOTOGRAPHS", ROOT.parent/"shared"/"data"/"oxford-iiit-pet.tgz"))
-PATIENCE = 300 # seconds until a wait has been in vain; far more than a busy machine needs, and nothing is judged by it
+PATIENCE = 300 # seconds until a wait is given up; a busy machine needs far less, and nothing is judged by it
 WINDING_UP = 60 # seconds that a process which is about to end may take once all tests have
-LONGEST_FIRST = ("test_container.py", "test_full_data.py", "test_faults.py", "test_site.py", "test_commands.py") # side by side, these end together
+# run side by side, the files then end at about the same time
+LONGEST_FIRST = "test_container.py", "test_full_data.py", "test_faults.py", "test_site.py", "test_commands.py"
+
+
+def typed(command, timeout=PATIENCE, **options):
+    "Run a command to its end; its exit code and what it said come back."
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, **options)
 
 
 def wait_for(condition, seconds=PATIENCE):
@@ -39,7 +45,7 @@ def wait_for(condition, seconds=PATIENCE):
 
 
 def interruptible():
-    "Let Ctrl-C end a command that a test starts (its `preexec_fn`), also where the tests run in the background, which ignores it."
+    "Let Ctrl-C end a command, as its `preexec_fn`: one that is started from the background ignores it."
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -47,41 +53,47 @@ def interruptible():
 
 def repository_files():
     "Files of the repository that git does not keep, but for the caches of Python and pytest."
-    caches = (".venv", "__pycache__", ".pytest_cache", "*.egg-info", ".ipynb_checkpoints")
-    listed = subprocess.run(["git", "ls-files", "--others", *(f"--exclude={name}" for name in caches)], cwd=ROOT, capture_output=True, text=True)
-    return set(listed.stdout.splitlines())
+    caches = [f"--exclude={name}" for name in (".venv", "__pycache__", ".pytest_cache", "*.egg-info")]
+    return set(typed(["git", "ls-files", "--others", *caches], cwd=ROOT).stdout.splitlines())
 
 
 def left_running(folder):
-    "Processes that were started with `folder` as their temporary folder, but for Python's helpers, which end with this process."
-    found = []
+    "Processes whose temporary folder is `folder`, but for Python's helpers, which end with this process."
+    found, helpers = [], ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError): # it has ended, or belongs to somebody else
             if f"TMPDIR={folder}\0".encode() not in (process/"environ").read_bytes(): continue
             words = (process/"cmdline").read_bytes().decode(errors="replace").split("\0")
-            helper = any("multiprocessing.resource_tracker" in word or "multiprocessing.forkserver" in word for word in words)
+            helper = any(name in word for name in helpers for word in words)
             if any(words) and not helper: found.append(f"process {process.name}: {' '.join(words)[:200]}")
     return found
 
 
 @pytest.fixture(scope="session", autouse=True)
 def nothing_left(tmp_path_factory):
-    "Give tests, and all that they start, folders of their own for what is temporary; at the end nothing may be left there or in the repository."
-    own, files = tmp_path_factory.mktemp("own"), repository_files()
+    """Give tests, and what they start, temporary folders of their own; at the end these must be empty.
+
+    Each process of pytest has its own, so no other program is blamed. In the repository one could be;
+    there a new file is a failure in continuous integration alone.
+    """
+    tmp_path_factory.getbasetemp() # pytest's own folder stays where it is
+    own, files = Path(tempfile.mkdtemp(prefix="mark1-")), repository_files() # short, as sockets lie in it
     folders = {"TMPDIR": own/"tmp", "FASTAI_HOME": own/"fastai", "JUPYTER_RUNTIME_DIR": own/"runtime"}
-    caches = {"IPYTHONDIR": own/"ipython", "MPLCONFIGDIR": own/"matplotlib", "TORCHINDUCTOR_CACHE_DIR": own/"torch"} # these may fill
+    caches = {"IPYTHONDIR": own/"ipython", "MPLCONFIGDIR": own/"plot", "TORCHINDUCTOR_CACHE_DIR": own/"torch"}
     with pytest.MonkeyPatch.context() as patched:
-        patched.delenv("PYTEST_ADDOPTS", raising=False) # meant for these tests, not for the pytest that a test starts
+        patched.delenv("PYTEST_ADDOPTS", raising=False) # not for a pytest that a test starts
         for name, folder in (folders | caches).items():
             folder.mkdir()
             patched.setenv(name, str(folder))
         patched.setattr(tempfile, "tempdir", None) # to be read anew
         yield
         with suppress(AssertionError): wait_for(lambda: not left_running(own/"tmp"), WINDING_UP)
-        left = left_running(own/"tmp") + [str(path) for folder in folders.values() for path in folder.rglob("*")]
+        left = left_running(own/"tmp")
+        left += [str(path) for folder in folders.values() for path in folder.rglob("*")]
+    shutil.rmtree(own, ignore_errors=True)
     new = [str(ROOT/name) for name in sorted(repository_files() - files)]
     if "CI" in os.environ: left += new # where nobody else can have written it
-    elif new: warnings.warn(f"new in the repository since the tests began, by a test or by you: {', '.join(new)}")
+    elif new: warnings.warn(f"new since the tests began, by a test or by you: {', '.join(new)}")
     assert not left, "tests left behind:\n" + "\n".join(left)
 
 
@@ -119,18 +131,19 @@ def outcome(record_property):
 
 
 def pytest_terminal_summary(terminalreporter):
-    "Print what was not checked, the faults that were made to happen, and how many exercises of each chapter were proved."
+    "Print what was not checked, the faults that were made to happen, and how many exercises were proved."
     skipped = {} # reason to the files of the tests
     for report in terminalreporter.getreports("skipped"):
-        skipped.setdefault(report.longrepr[2].removeprefix("Skipped: "), []).append(Path(report.nodeid.partition("::")[0]).name)
+        reason, file = report.longrepr[2].removeprefix("Skipped: "), report.nodeid.partition("::")[0]
+        skipped.setdefault(reason, []).append(Path(file).name)
     if skipped: terminalreporter.section("NOT CHECKED, and why", red=True, bold=True)
     for reason, names in skipped.items():
         terminalreporter.line(f"{len(names)} of the tests in {', '.join(sorted(set(names)))}: {reason}")
     ended = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
     noted = [each for report in ended if report.when == "call" for each in report.user_properties]
-    faults = [said for key, said in noted if key == "fault"]
+    faults = {said.partition(" | ")[0]: said for key, said in noted if key == "fault"} # each once
     if faults: terminalreporter.section("faults: what happened, exit code, what was said")
-    for said in dict.fromkeys(faults): terminalreporter.line(said)
+    for said in faults.values(): terminalreporter.line(said)
     proved = Counter(module for key, module in noted if key == "exercise of")
     if proved: terminalreporter.write_line("exercises proved three ways: " + ", ".join(f"{count} of {module}" for module, count in proved.items()))
 
@@ -160,7 +173,8 @@ def toy_repository(tmp_path):
 @pytest.fixture
 def copied_repository(tmp_path):
     "The chapters, the library and the settings, copied to where a run may write."
-    for name in ("nbs", "mark1"): shutil.copytree(ROOT/name, tmp_path/name, ignore=shutil.ignore_patterns(".ipynb_checkpoints", "__pycache__"))
+    caches = shutil.ignore_patterns(".ipynb_checkpoints", "__pycache__")
+    for name in ("nbs", "mark1", "benchmarks"): shutil.copytree(ROOT/name, tmp_path/name, ignore=caches)
     shutil.copy(ROOT/"settings.ini", tmp_path)
     return tmp_path
 
@@ -175,20 +189,21 @@ def mark1(tmp_path):
         environment = {**os.environ, "FASTAI_HOME": str(tmp_path/"cache"), **variables}
         for name in SWITCHES:
             if name not in variables: environment.pop(name, None)
-        return subprocess.run([BIN/"mark1", *words], cwd=cwd, env=environment, capture_output=True, text=True, timeout=timeout)
+        return typed([BIN/"mark1", *words], timeout, cwd=cwd, env=environment)
     return call
 
 
 @pytest.fixture
 def mark1_here(tmp_path, monkeypatch, capsys):
-    "Do what the console command does, in this process: as `mark1`, in less time, where the process is not the point."
+    "Do what the console command does in this process, which is quicker; for tests whose point is no process."
     from mark1.lesson import main
     def call(*words, cwd=ROOT, **variables):
         with monkeypatch.context() as patched:
             patched.chdir(cwd)
             for name in SWITCHES: patched.delenv(name, raising=False)
-            settings = {"PATH": os.environ["PATH"], "FASTAI_HOME": str(tmp_path/"cache"), **variables} # `main` changes the first
-            for name, value in settings.items(): patched.setenv(name, value)
+            patched.setenv("PATH", os.environ["PATH"]) # `main` changes it
+            variables = {"FASTAI_HOME": str(tmp_path/"cache"), **variables}
+            for name, value in variables.items(): patched.setenv(name, value)
             capsys.readouterr()
             code = main(words)
             shown = capsys.readouterr()

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from mark1.chapters import labelled
 
-from conftest import BIN, PATIENCE, ROOT
+from conftest import BIN, ROOT, typed
 
 
 def sentence(result, code):
@@ -120,8 +120,8 @@ def test_refresh_writes_only_what_differs(mark1, toy_repository):
 def nbval(home, *words):
     "What nbval says of each cell of the toy chapters, and all that it prints."
     environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
-    result = subprocess.run([BIN/"pytest", "--nbval", "nbs", "-p", "no:cacheprovider", "-p", "no:randomly", "-v", "--color=no", *words], cwd=home, env=environment,
-                            capture_output=True, text=True, timeout=PATIENCE)
+    words = ("-p", "no:cacheprovider", "-p", "no:randomly", "-v", "--color=no", *words)
+    result = typed([BIN/"pytest", "--nbval", "nbs", *words], cwd=home, env=environment)
     said = re.findall(r"^nbs/(\w+)::ipynb::Cell \d+ (PASSED|FAILED|SKIPPED)", result.stdout, re.MULTILINE)
     by_chapter = {name: [word for chapter, word in said if chapter == name] for name, _ in said}
     return result.returncode, by_chapter, result.stdout
@@ -138,22 +138,24 @@ def test_nbval_compares_stored_outputs(mark1, toy_repository):
     skipped = ["SKIPPED"] # the cell for Colab, which comes first, and the one marked
     assert said == {"00_fresh": [*skipped, "PASSED", *skipped], "01_stale": [*skipped, "FAILED", *skipped],
                     "02_never_run": [*skipped, "FAILED", *skipped]} and code == 1, shown
-    assert shown.count("Cell outputs differ") == 2 # one of them has 43, the other none
+    assert shown.count("Cell outputs differ") >= 2 # one of them has 43, the other none
     for name in ("01_stale", "02_never_run"): (home/"nbs"/f"{name}.ipynb").unlink()
     assert nbval(home)[0] == 0
 
 
 def test_nbval_reports_what_hangs_or_dies(toy_repository):
     "The limit is one that a cell which dies never comes near."
-    home = toy_repository(_00_hangs=["import time; time.sleep(3600)", "1"], _01_dies=["import os; os.kill(os.getpid(), 9)", "1"])
+    home = toy_repository(_00_hangs=["import time; time.sleep(3600)", "1"],
+                          _01_dies=["import os; os.kill(os.getpid(), 9)", "1"])
     code, said, shown = nbval(home, "--nbval-cell-timeout", "20")
     assert code == 1 and said == {"00_hangs": ["FAILED"]*2, "01_dies": ["FAILED"]*2}, shown
-    assert "took longer than its time limit" in shown and "its kernel died" in shown and shown.count("not run: ") >= 2
+    assert "took longer than its time limit" in shown and "its kernel died" in shown
+    assert shown.count("not run: ") >= 2
 
 
 def test_nbdev_test_notices_a_chapter_that_raises(toy_repository):
     home = toy_repository(_00_good=["1"], _01_bad=["assert 1 == 2"])
-    result = subprocess.run([BIN/"nbdev_test"], cwd=home, capture_output=True, text=True, timeout=PATIENCE)
+    result = typed([BIN/"nbdev_test"], cwd=home)
     assert result.returncode == 1 and "01_bad.ipynb" in result.stderr
 
 
@@ -161,10 +163,9 @@ def test_a_run_asks_nothing_of_the_network(copied_repository):
     "In a network namespace that has nothing but its own loopback device."
     alone = ["unshare", "--net", "--map-root-user", "sh", "-c", "ip link set lo up && exec \"$@\"", "sh"]
     if shutil.which("unshare") is None or subprocess.run([*alone, "true"], capture_output=True).returncode:
-        pytest.skip("this machine cannot make a network namespace; on Linux, unshare and ip (util-linux, iproute2) can where users may")
+        pytest.skip("no network namespace can be made, for want of Linux, unshare (util-linux) or permission")
     devices = subprocess.run([*alone, "ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
     assert len(devices.splitlines()) == 1 # its loopback device and no way out
     environment = {**os.environ, "FASTAI_HOME": str(copied_repository/"cache")} # an empty one
-    result = subprocess.run([*alone, BIN/"mark1", "run", "00_data"], cwd=copied_repository, env=environment, capture_output=True, text=True,
-                            timeout=2*PATIENCE)
+    result = typed([*alone, BIN/"mark1", "run", "00_data"], cwd=copied_repository, env=environment)
     assert result.returncode == 0 and "Egyptian cat" in " ".join(result.stdout.replace("│", " ").split()), result.stderr

@@ -28,7 +28,7 @@ from mark1.downloads import data_home
 from mark1.lesson import main
 from PIL import Image
 
-from conftest import BIN, PATIENCE, wait_for
+from conftest import BIN, PATIENCE, typed, wait_for
 
 NAME, PART, PETS_ROW = "oxford-iiit-pet.tgz", "oxford-iiit-pet.partial/oxford-iiit-pet.tgz", data_set("pets")
 FETCH = [sys.executable, "-c", "from mark1.data import fetch; print(fetch('pets'))"]
@@ -230,8 +230,10 @@ def test_a_run_that_was_killed_is_taken_up_again(full, server):
     server.hold.clear()
     process = subprocess.Popen(FETCH, stderr=subprocess.PIPE, text=True)
     try:
-        wait_for(lambda: process.poll() is not None or (full/PART).exists() and (full/PART).stat().st_size >= 2**17)
-        assert process.poll() is None
+        def half_there():
+            assert process.poll() is None
+            return (full/PART).exists() and (full/PART).stat().st_size >= 2**17
+        wait_for(half_there)
     finally:
         process.kill()
         process.communicate()
@@ -448,9 +450,9 @@ def inside(script, *words, cwd):
     "Run a shell script in a mount namespace of its own, where it may mount."
     alone = ["unshare", "--mount", "--map-root-user", "sh", "-c"]
     if shutil.which("unshare") is None or subprocess.run([*alone, "mount -t tmpfs tmpfs /mnt"], capture_output=True).returncode:
-        pytest.skip("this machine cannot mount a small disk for the test; on Linux, unshare (util-linux) can where users may")
+        pytest.skip("no small disk can be mounted, for want of Linux, unshare (util-linux) or permission")
     environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
-    return subprocess.run([*alone, script, "sh", *words], cwd=cwd, env=environment, capture_output=True, text=True, timeout=PATIENCE)
+    return typed([*alone, script, "sh", *words], cwd=cwd, env=environment)
 
 
 ON_A_FULL_DISK = """

@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from mark1.chapters import labelled
 
-from conftest import BIN, PATIENCE, interruptible, wait_for
+from conftest import BIN, PATIENCE, interruptible, typed, wait_for
 
 NUMBER = "#| label: num-sum\nprint(sum(range(10)))"
 ENDLESS = "import time; time.sleep(3600)" # a command that waits for this cell is waited for in vain
@@ -21,8 +21,8 @@ STARTED = [] # commands, as `start` began them
 def start(home, *words, command=(BIN/"mark1",), **variables):
     "Start the console command, as `mark1` does, and return at once; Ctrl-C ends it."
     environment = {**os.environ, "FASTAI_HOME": str(home/"cache"), **variables}
-    process = subprocess.Popen([*command, *words], cwd=home, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                               preexec_fn=interruptible)
+    process = subprocess.Popen([*command, *words], cwd=home, env=environment, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True, preexec_fn=interruptible)
     STARTED.append(process)
     return process
 
@@ -95,8 +95,8 @@ def test_a_chapter_in_trouble(mark1_here, toy_repository, outcome, fault, kernel
     runs_again(mark1_here, home)
 
 
-HANGS = {"a cell that hangs": ENDLESS,
-         "a cell that hangs and ignores interrupts": f"import signal; signal.signal(2, signal.SIG_IGN)\nwhile True: {ENDLESS}"}
+DEAF = f"import signal; signal.signal(2, signal.SIG_IGN)\nwhile True: {ENDLESS}"
+HANGS = {"a cell that hangs": ENDLESS, "a cell that hangs and ignores interrupts": DEAF}
 
 
 def test_a_chapter_that_hangs(mark1_here, toy_repository, outcome):
@@ -116,7 +116,8 @@ def test_a_chapter_that_hangs(mark1_here, toy_repository, outcome):
 
 
 def test_ctrl_c(mark1_here, toy_repository, outcome, tmp_path):
-    home = toy_repository(_00_sum=[f"import os; open({str(tmp_path/'pid')!r}, 'w').write(str(os.getpid()))\n{ENDLESS}"], _01_more=[ENDLESS], _02_last=["1"])
+    tells = f"import os; open({str(tmp_path/'pid')!r}, 'w').write(str(os.getpid()))"
+    home = toy_repository(_00_sum=[f"{tells}\n{ENDLESS}"], _01_more=[ENDLESS], _02_last=["1"])
     process = start(home, "run", "--jobs", "2")
     pid = int(wait_for(lambda: (tmp_path/"pid").exists() and (tmp_path/"pid").read_text()))
     process.send_signal(signal.SIGINT)
@@ -186,7 +187,7 @@ def test_nowhere_to_write(mark1_here, toy_repository, outcome, fault, mount):
     (home/"_run").mkdir()
     command = alone(mount, f"'{BIN}/mark1' run")
     environment = {**os.environ, "FASTAI_HOME": str(home/"cache")}
-    outcome(fault, subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, timeout=PATIENCE))
+    outcome(fault, typed(command, cwd=home, env=environment))
     runs_again(mark1_here, home)
 
 
@@ -197,10 +198,10 @@ def test_without_a_home(toy_repository, outcome, tmp_path, fault, variables):
     home = toy_repository(_00_sum=[NUMBER, "import matplotlib.pyplot as plt; plt.plot([1]); plt.show()"])
     others = ("XDG_", "JUPYTER", "IPYTHON", "MPLCONFIGDIR", "FASTAI_HOME")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(others)}
-    environment |= {"TMPDIR": str(tmp_path/"tmp"), **variables} # where IPython takes a folder instead, and leaves it
+    environment |= {"TMPDIR": str(tmp_path/"tmp"), **variables} # IPython takes a folder there, and leaves it
     environment = {name: value for name, value in environment.items() if value is not None}
     (tmp_path/"tmp").mkdir()
-    result = subprocess.run([BIN/"mark1", "run"], cwd=home, env=environment, capture_output=True, text=True, timeout=PATIENCE)
+    result = typed([BIN/"mark1", "run"], cwd=home, env=environment)
     outcome(fault, result)
     assert "sum: 45" in result.stdout
 
@@ -218,8 +219,14 @@ def test_two_runs_at_once(mark1_here, toy_repository, outcome):
     runs_again(mark1_here, home)
 
 
+WAITS = """import time
+from pathlib import Path
+Path("started").touch()
+while not Path("go").exists(): time.sleep(.1)"""
+
+
 def test_two_refreshes_at_once(mark1, toy_repository, outcome, tmp_path):
-    home = toy_repository(_00_sum=["import time; open('started', 'w').close()\nfrom pathlib import Path\nwhile not Path('go').exists(): time.sleep(.1)", NUMBER])
+    home = toy_repository(_00_sum=[WAITS, NUMBER])
     nbformat.write(nbformat.read(home/"nbs"/"00_sum.ipynb", 4), home/"nbs"/"index.ipynb")
     first = start(home, "refresh", "00")
     wait_for((home/"nbs"/"started").exists)

@@ -23,7 +23,8 @@ def test_the_first_model_on_real_photographs(mark1, serve, photographs, copied_r
     served.mkdir()
     os.symlink(photographs, served/NAME)
     (served/f"{NAME}.sha256").write_text(checksum(photographs).removeprefix("sha256:"))
-    result = mark1("run", "01", cwd=copied_repository, MARK1_DATA="full", MARK1_MIRROR=serve(served), timeout=4*PATIENCE)
+    full = {"MARK1_DATA": "full", "MARK1_MIRROR": serve(served)}
+    result = mark1("run", "01", cwd=copied_repository, timeout=4*PATIENCE, **full)
     assert result.returncode == 0, result.stdout + result.stderr
     shown = " ".join(result.stdout.replace("│", " ").split())
     print(shown)
