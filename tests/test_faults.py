@@ -175,7 +175,7 @@ def alone(*commands):
     "A shell command in a mount namespace of its own; the test skips where there is none to be had."
     unshare = ["unshare", "--mount", "--map-root-user", "sh", "-ec"]
     if shutil.which("unshare") is None or subprocess.run([*unshare, "true"], capture_output=True).returncode:
-        pytest.skip("this machine cannot make a mount namespace")
+        pytest.skip("no mount namespace can be made, for want of Linux, unshare (util-linux) or permission")
     return [*unshare, "; ".join(commands)]
 
 

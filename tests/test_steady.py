@@ -116,7 +116,7 @@ def test_a_table_over_rounds(tmp_path):
     (tmp_path/"test_toy.py").write_text(FLAKY)
     options = "-p no:randomly -p no:cacheprovider"
     (tmp_path/"pyproject.toml").write_text(f'[tool.pytest.ini_options]\naddopts = "{options}"\n')
-    result = steady("--rounds", 3, "--beside", 1, "--out", tmp_path/"out", "--", tmp_path/"test_toy.py", **QUICK)
+    result = steady("--rounds", 3, "--out", tmp_path/"out", "--", tmp_path/"test_toy.py", **QUICK)
     assert result.returncode == 1, result.stdout + result.stderr
     kept = json.loads((tmp_path/"out"/"steady.json").read_text())
     flaky, sound = (kept["tests"][f"test_toy::{name}"] for name in ("test_now_and_then", "test_sound[7]"))
@@ -132,10 +132,15 @@ def test_a_table_over_rounds(tmp_path):
     assert len(set(orders)) == 3 and len(set(order)) == 40 # each round had an order of its own
 
 
-def test_rounds_in_which_nothing_fails(tmp_path):
-    (tmp_path/"test_toy.py").write_text("def test_sound(): pass\n")
+BUSY = """import os, psutil
+def test_busy_loops(): assert len(psutil.Process(os.getppid()).children()) == 3 # two of them and pytest
+"""
+
+
+def test_a_round_in_which_nothing_fails(tmp_path):
+    (tmp_path/"test_toy.py").write_text(BUSY)
     words = (tmp_path/"test_toy.py", "-p", "no:cacheprovider")
-    result = steady("--rounds", 2, "--out", tmp_path/"out", "--", *words, **QUICK)
+    result = steady("--rounds", 1, "--beside", 2, "--out", tmp_path/"out", "--", *words, **QUICK)
     assert result.returncode == 0 and "none of 2 failed" in result.stdout, result.stdout + result.stderr
     nothing = steady("--rounds", 1, "--out", tmp_path/"out", "--", tmp_path/"gone.py", **QUICK)
     assert nothing.returncode == 1 # no test is no success
