@@ -1,9 +1,15 @@
 "What several test modules need: the repository, a copy of it with toy chapters, the real photographs."
 import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
+import tempfile
+import time
+import warnings
 from collections import Counter
+from contextlib import suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,13 +18,95 @@ from threading import Thread
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from of_chapters import leave_out_others, pytest_addoption, pytest_ignore_collect # noqa: F401 (hooks of pytest)
+
+if sys.__stdin__ is None: sys.__stdin__ = open(os.devnull) # closed, which pytest and IPython do not expect
 
 ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent # where this environment's commands are, also when it is not activated
 PHOTOGRAPHS = Path(os.environ.get("MARK1_TEST_PHOTOGRAPHS", ROOT.parent/"shared"/"data"/"oxford-iiit-pet.tgz"))
+PATIENCE = 300 # seconds until a wait is given up; a busy machine needs far less, and nothing is judged by it
+WINDING_UP = 60 # seconds that a process which is about to end may take once all tests have
+# run side by side, the files then end at about the same time
+LONGEST_FIRST = "test_container.py", "test_full_data.py", "test_faults.py", "test_site.py", "test_commands.py"
 
 
-FAULTS = {} # rows of the table of faults that the tests have seen happen: fault to exit code and what was said
+def typed(command, timeout=PATIENCE, **options):
+    "Run a command to its end; its exit code and what it said come back."
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, **options)
 
+
+def wait_for(condition, seconds=PATIENCE):
+    "Poll until `condition()` gives something."
+    until = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(.02)
+    return found
+
+
+def interruptible():
+    "Let Ctrl-C end a command, as its `preexec_fn`: one that is started from the background ignores it."
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+# What tests leave behind
+
+def repository_files():
+    "Files of the repository that git does not keep, but for the caches of Python and pytest."
+    caches = [f"--exclude={name}" for name in (".venv", "__pycache__", ".pytest_cache", "*.egg-info")]
+    return set(typed(["git", "ls-files", "--others", *caches], cwd=ROOT).stdout.splitlines())
+
+
+def left_running(folder):
+    "Processes whose temporary folder is `folder`, but for Python's helpers, which end with this process."
+    found, helpers = [], ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError): # it has ended, or belongs to somebody else
+            if f"TMPDIR={folder}\0".encode() not in (process/"environ").read_bytes(): continue
+            words = (process/"cmdline").read_bytes().decode(errors="replace").split("\0")
+            helper = any(name in word for name in helpers for word in words)
+            if any(words) and not helper: found.append(f"process {process.name}: {' '.join(words)[:200]}")
+    return found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left(tmp_path_factory):
+    """Give tests, and what they start, temporary folders of their own; at the end these must be empty.
+
+    Each process of pytest has its own, so no other program is blamed. In the repository one could be;
+    there a new file is a failure in continuous integration alone.
+    """
+    tmp_path_factory.getbasetemp() # pytest's own folder stays where it is
+    own, files = Path(tempfile.mkdtemp(prefix="mark1-")), repository_files() # short, as sockets lie in it
+    folders = {"TMPDIR": own/"tmp", "FASTAI_HOME": own/"fastai", "JUPYTER_RUNTIME_DIR": own/"runtime"}
+    caches = {"IPYTHONDIR": own/"ipython", "MPLCONFIGDIR": own/"plot", "TORCHINDUCTOR_CACHE_DIR": own/"torch"}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.delenv("PYTEST_ADDOPTS", raising=False) # not for a pytest that a test starts
+        for name, folder in (folders | caches).items():
+            folder.mkdir()
+            patched.setenv(name, str(folder))
+        patched.setattr(tempfile, "tempdir", None) # to be read anew
+        yield
+        with suppress(AssertionError): wait_for(lambda: not left_running(own/"tmp"), WINDING_UP)
+        left = left_running(own/"tmp")
+        left += [str(path) for folder in folders.values() for path in folder.rglob("*")]
+    shutil.rmtree(own, ignore_errors=True)
+    new = [str(ROOT/name) for name in sorted(repository_files() - files)]
+    if "CI" in os.environ: left += new # where nobody else can have written it
+    elif new: warnings.warn(f"new since the tests began, by a test or by you: {', '.join(new)}")
+    assert not left, "tests left behind:\n" + "\n".join(left)
+
+
+def pytest_collection_modifyitems(config, items):
+    "Begin with the files that take longest, unless the order is to be random."
+    leave_out_others(config, items)
+    if config.pluginmanager.hasplugin("randomly"): return
+    place = {name: number for number, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
+
+
+# The table of faults
 
 def faults_listed():
     "The table of faults in CONTRIBUTING.md: fault to exit code and what is said, where `…` stands for any words."
@@ -27,7 +115,7 @@ def faults_listed():
 
 
 @pytest.fixture
-def outcome():
+def outcome(record_property):
     "Compare what a fault led to with its row in the table: of a command that has ended, or an exit code and what was said."
     expected = faults_listed()
     def check(fault, result, said=None):
@@ -36,7 +124,7 @@ def outcome():
             lines = [line for line in result.stderr.splitlines() if line.startswith("mark1: ")]
             assert len(lines) <= 1 and "Traceback" not in result.stderr, result.stderr
             said = lines[0].removeprefix("mark1: ") if lines else "runs as usual"
-        FAULTS[fault] = code, said
+        record_property("fault", f"{fault} | {code} | {said}") # printed in the summary
         assert fault in expected, f"CONTRIBUTING.md has no row for {fault!r}: {code}, {said}"
         pattern = ".+".join(map(re.escape, expected[fault][1].split("…")))
         assert code == expected[fault][0] and re.fullmatch(pattern, said), f"{code}, {said!r} is not {expected[fault]}\n{result}"
@@ -45,58 +133,24 @@ def outcome():
 
 
 def pytest_terminal_summary(terminalreporter):
-    "Print the faults that were made to happen, and how many exercises of each chapter were proved."
-    if FAULTS: terminalreporter.section("faults: what happened, exit code, what was said")
-    for fault, (code, said) in FAULTS.items(): terminalreporter.line(f"{fault} | {code} | {said}")
-    proved = Counter(module for report in terminalreporter.getreports("passed") for key, module in report.user_properties if key == "exercise of")
+    "Print what was not checked, the faults that were made to happen, and how many exercises were proved."
+    skipped = {} # reason to the files of the tests
+    for report in terminalreporter.getreports("skipped"):
+        reason, file = report.longrepr[2].removeprefix("Skipped: "), report.nodeid.partition("::")[0]
+        skipped.setdefault(reason, []).append(Path(file).name)
+    if skipped: terminalreporter.section("NOT CHECKED, and why", red=True, bold=True)
+    for reason, names in skipped.items():
+        terminalreporter.line(f"{len(names)} of the tests in {', '.join(sorted(set(names)))}: {reason}")
+    ended = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
+    noted = [each for report in ended if report.when == "call" for each in report.user_properties]
+    faults = {said.partition(" | ")[0]: said for key, said in noted if key == "fault"} # each once
+    if faults: terminalreporter.section("faults: what happened, exit code, what was said")
+    for said in faults.values(): terminalreporter.line(said)
+    proved = Counter(module for key, module in noted if key == "exercise of")
     if proved: terminalreporter.write_line("exercises proved three ways: " + ", ".join(f"{count} of {module}" for module, count in proved.items()))
 
 
-def pytest_addoption(parser):
-    parser.addoption("--chapters", default="", metavar="NAME,NAME", help="only the tests that belong to these chapters, for instance 05_time_series")
-
-
-AGREEMENT = {"test_repository.py", "test_notes.py"} # hold chapters against each other, the library, README and notes
-
-
-def names_of(stems):
-    "Give the names under which tests speak of chapters: that of the notebook and that of its module."
-    return {name for stem in stems for name in (stem, stem[3:])}
-
-
-def is_about(path, chosen):
-    "Say whether a test file is about chapters: it imports one of their modules."
-    lines = re.findall(r"^(?:from|import) mark1.*(?:\n +.*)*", path.read_text(encoding="utf-8"), re.MULTILINE)
-    return bool(names_of(chosen) & {name for line in lines for name in re.findall(r"\w+", line)})
-
-
-def goes_through_chapters(path):
-    "Say whether a test file has a test for each chapter, with its name."
-    return path.name in AGREEMENT or "find_chapters(" in path.read_text(encoding="utf-8") or path.name == "test_spelling.py"
-
-
-def chosen_chapters(config):
-    return [name for name in config.getoption("chapters").split(",") if name]
-
-
-def pytest_ignore_collect(collection_path, config):
-    chosen = chosen_chapters(config)
-    if not chosen or not collection_path.match("test_*.py"): return None
-    return True if not is_about(collection_path, chosen) and not goes_through_chapters(collection_path) else None
-
-
-def pytest_collection_modifyitems(config, items):
-    chosen = chosen_chapters(config)
-    if not chosen: return
-    others = names_of({path.stem for path in (ROOT/"nbs").glob("[0-9]*.ipynb")} - {*chosen})
-    def belongs(item):
-        named = {*re.findall(r"\w+", item.name.partition("[")[2])}
-        if is_about(item.path, chosen) or named & names_of(chosen): return True
-        return item.path.name in AGREEMENT and not named & others
-    left_out = [item for item in items if not belongs(item)]
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if item not in left_out]
-
+# What several tests work with
 
 @pytest.fixture
 def root():
@@ -119,14 +173,43 @@ def toy_repository(tmp_path):
 
 
 @pytest.fixture
+def copied_repository(tmp_path):
+    "The chapters, the library and the settings, copied to where a run may write."
+    caches = shutil.ignore_patterns(".ipynb_checkpoints", "__pycache__")
+    for name in ("nbs", "mark1", "benchmarks"): shutil.copytree(ROOT/name, tmp_path/name, ignore=caches)
+    shutil.copy(ROOT/"settings.ini", tmp_path)
+    return tmp_path
+
+
+SWITCHES = ("MARK1_DATA", "MARK1_MIRROR", "MARK1_KERNELS") # not handed on from whoever runs the tests
+
+
+@pytest.fixture
 def mark1(tmp_path):
     "Call the console command in a folder, with environment variables set; a cache of its own keeps the user's untouched."
-    def call(*words, cwd=ROOT, timeout=600, **variables):
+    def call(*words, cwd=ROOT, timeout=2*PATIENCE, **variables):
         environment = {**os.environ, "FASTAI_HOME": str(tmp_path/"cache"), **variables}
-        for name in ("MARK1_DATA", "MARK1_MIRROR", "MARK1_KERNELS"):
+        for name in SWITCHES:
             if name not in variables: environment.pop(name, None)
-        command = [Path(sys.executable).parent/"mark1", *words]
-        return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=timeout)
+        return typed([BIN/"mark1", *words], timeout, cwd=cwd, env=environment)
+    return call
+
+
+@pytest.fixture
+def mark1_here(tmp_path, monkeypatch, capsys):
+    "Do what the console command does in this process, which is quicker; for tests whose point is no process."
+    from mark1.lesson import main
+    def call(*words, cwd=ROOT, **variables):
+        with monkeypatch.context() as patched:
+            patched.chdir(cwd)
+            for name in SWITCHES: patched.delenv(name, raising=False)
+            patched.setenv("PATH", os.environ["PATH"]) # `main` changes it
+            variables = {"FASTAI_HOME": str(tmp_path/"cache"), **variables}
+            for name, value in variables.items(): patched.setenv(name, value)
+            capsys.readouterr()
+            code = main(words)
+            shown = capsys.readouterr()
+        return subprocess.CompletedProcess(words, code, shown.out, shown.err)
     return call
 
 
@@ -141,7 +224,7 @@ def serve():
     def start(folder):
         server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder))
         servers.append(server)
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, args=(.02,), daemon=True).start()
         return f"http://127.0.0.1:{server.server_port}/"
     yield start
     for server in servers:

@@ -4,9 +4,7 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import urllib.request
-from pathlib import Path
 
 import nbformat
 import pytest
@@ -16,10 +14,8 @@ from mark1.chapters import is_skipped, read_notebook
 from mark1.kernels import kernel_environment
 from mark1.lesson import join_streams, notebook_client
 
-from conftest import ROOT
-from test_faults import wait_for
+from conftest import BIN, PATIENCE, ROOT, wait_for
 
-BIN = Path(sys.executable).parent
 OURS = [name for name, value in kernel_environment().items() if os.environ.get(name) != value or name.endswith("_NUM_THREADS")]
 PROBE = """import os, warnings
 print(os.environ["OMP_NUM_THREADS"])
@@ -37,7 +33,7 @@ def shown(client, source):
     said = {}
     def hook(message):
         if message["msg_type"] == "stream": said[message["content"]["name"]] = message["content"]["text"]
-    reply = client.execute_interactive(source, output_hook=hook, timeout=300)
+    reply = client.execute_interactive(source, output_hook=hook, timeout=PATIENCE)
     assert reply["content"]["status"] == "ok", reply["content"]
     return said
 
@@ -69,7 +65,7 @@ def lab(tmp_path):
     with open(log, "w") as file:
         process = subprocess.Popen([BIN/"mark1", *words], cwd=ROOT, env=environment, stdout=file, stderr=file, start_new_session=True)
     try:
-        address = wait_for(lambda: re.search(r"http://(?:localhost|127\.0\.0\.1):\d+/", log.read_text()) or process.poll(), 300)
+        address = wait_for(lambda: re.search(r"http://(?:localhost|127\.0\.0\.1):\d+/", log.read_text()) or process.poll())
         assert process.poll() is None, log.read_text()
         yield address[0], tmp_path/"runtime"
     finally:

@@ -1,13 +1,13 @@
 "Bad input of `ez env go`, each with its sentence, nothing of the user's touched; `mark1 doctor` on the command line."
 import json
 import os
+import shutil
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-BIN = Path(sys.executable).parent
+from conftest import BIN, typed
+
 GOOD = '{"base_container_image": "image:1"}'
 DOCKER = { # what a stand-in for `docker` does, by the words it is given; the real one runs in test_container.py
     "info": "echo 27.1", "image inspect": "exit 0", "run --rm --network=none --entrypoint=sh": "echo 99000000",
@@ -19,7 +19,8 @@ def computer(tmp_path):
     "Run `ez env go` where only these programs exist; stand-ins log what they are asked."
     programs, log = tmp_path/"programs", tmp_path/"log"
     programs.mkdir()
-    for name in ("git", "sh", "env", "cat", "ls", "uname", "ssh"): (programs/name).symlink_to(subprocess.check_output(["which", name], text=True).strip())
+    needed = ("git", "sh", "env", "cat", "ls", "uname", "ssh")
+    for name in needed: (programs/name).symlink_to(shutil.which(name))
 
     def stand_in(name, answers):
         cases = "\n".join(f'"{words}"*) {answer} ;;' for words, answer in answers.items())
@@ -32,8 +33,10 @@ def computer(tmp_path):
         for name in without: (programs/name).unlink(missing_ok=True)
         home = tmp_path/"home"
         home.mkdir(exist_ok=True)
-        environment = {"PATH": str(programs), "HOME": str(home), "GIT_CONFIG_NOSYSTEM": "1", "GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o ConnectTimeout=5"}
-        result = subprocess.run([BIN/"ez", "env", "go", *map(str, words)], cwd=home, env=environment, capture_output=True, text=True, timeout=120)
+        environment = {"PATH": str(programs), "HOME": str(home), "TMPDIR": os.environ["TMPDIR"],
+                       "GIT_CONFIG_NOSYSTEM": "1", "GIT_SSH_COMMAND": "ssh -o BatchMode=yes"}
+        command = [BIN/"ez", "env", "go", *map(str, words)]
+        result = typed(command, cwd=home, env=environment)
         lines = [line for line in result.stderr.splitlines() if line.startswith("ez: ")]
         assert len(lines) == 1 and "Traceback" not in result.stderr, result.stderr
         return result.returncode, lines[0].removeprefix("ez: ")
@@ -152,11 +155,16 @@ def test_help_says_how_the_note_types_it():
     assert "ez env go git@github.com:OWNER/REPO -n ." in shown and "--dry-run" in shown
 
 
-def test_doctor_speaks_to_people_and_programs(mark1, outcome):
-    told = mark1("doctor")
+def test_doctor_speaks_to_people_and_programs(mark1, mark1_here, serve, tmp_path):
+    mirror = serve(tmp_path) # which it asks in place of the hosts of the data sets
+    told = mark1("doctor", MARK1_MIRROR=mirror)
     assert told.returncode == 0 and "The course runs here." in told.stdout, told.stdout
-    found = {each["name"]: each for each in json.loads(mark1("doctor", "--json").stdout)}
-    assert found.keys() == {"Python", "packages", "device", "shared memory", "cores", "memory", "disk", "data cache", "network", "docker", "kernel"}
+    assert f"{mirror} answers" in told.stdout
+    listed = mark1_here("doctor", "--json", MARK1_MIRROR=mirror)
+    found = {each["name"]: each for each in json.loads(listed.stdout)}
+    assert listed.returncode == 0
+    assert found.keys() == {"Python", "packages", "device", "shared memory", "cores", "memory", "disk",
+                            "data cache", "network", "docker", "kernel"}
     assert all(bool(each["remedy"]) == (each["state"] != "well") for each in found.values())
-    sick = mark1("doctor", "--json", FASTAI_HOME="/proc/nowhere") # the control: nothing can be kept there
-    if os.geteuid(): assert sick.returncode == 1
+    sick = mark1_here("doctor", "--json", MARK1_MIRROR=mirror, FASTAI_HOME=os.devnull) # the control
+    assert sick.returncode == 1 and "set FASTAI_HOME to a folder" in sick.stdout

@@ -15,7 +15,7 @@ from mark1 import exercises
 from mark1.exercises import check, declared, exercise, find, hint, judge, kept, learner_file, progress, prove, solution
 from mark1.lesson import find_chapters
 
-from conftest import ROOT
+from conftest import PATIENCE, ROOT
 
 BOOK = declared()
 CHAPTERS = {path.stem[3:]: path for path in find_chapters(ROOT/"nbs")}
@@ -236,7 +236,7 @@ def test_two_kernels_at_once(learner):
     write = "import sys; from mark1.exercises import keep\nfor answer in range(200): keep(sys.argv[1], 'wrong', str(answer))"
     environment = {**os.environ, "FASTAI_HOME": str(learner)}
     kernels = [subprocess.Popen([sys.executable, "-c", write, f"toy-{kernel}"], cwd=ROOT, env=environment) for kernel in range(2)]
-    assert [kernel.wait(60) for kernel in kernels] == [0, 0]
+    assert [kernel.wait(PATIENCE) for kernel in kernels] == [0, 0]
     answers = [(event["exercise"], event["answer"]) for event in kept()]
     assert len(answers) == len(set(answers)) == 400
     assert learner_file().parent == learner and {path.name for path in learner.iterdir()} == {learner_file().name}

@@ -9,7 +9,7 @@ from mark1.data import is_cat
 from mark1.downloads import checksum
 from mark1.first_model import dumb_error, error_interval, held_out_once
 
-from conftest import ROOT
+from conftest import PATIENCE, ROOT
 
 sys.path.insert(0, str(ROOT/"benchmarks"))
 from first_model import RESULT, measure_photographs, unpack
@@ -17,13 +17,14 @@ from first_model import RESULT, measure_photographs, unpack
 NAME = "oxford-iiit-pet.tgz"
 
 
-def test_the_first_model_on_real_photographs(mark1, serve, photographs, tmp_path):
+def test_the_first_model_on_real_photographs(mark1, serve, photographs, copied_repository, tmp_path):
     "The course's cells, on photographs that came through a mirror on the loopback address."
     served = tmp_path/"served"
     served.mkdir()
     os.symlink(photographs, served/NAME)
     (served/f"{NAME}.sha256").write_text(checksum(photographs).removeprefix("sha256:"))
-    result = mark1("run", "01", MARK1_DATA="full", MARK1_MIRROR=serve(served), timeout=900)
+    full = {"MARK1_DATA": "full", "MARK1_MIRROR": serve(served)}
+    result = mark1("run", "01", cwd=copied_repository, timeout=4*PATIENCE, **full)
     assert result.returncode == 0, result.stdout + result.stderr
     shown = " ".join(result.stdout.replace("│", " ").split())
     print(shown)
@@ -31,8 +32,9 @@ def test_the_first_model_on_real_photographs(mark1, serve, photographs, tmp_path
     assert "on photographs" in shown and "Data: full" in shown
 
 
+@pytest.mark.slow
 def test_one_fold_of_the_photographs(photographs, tmp_path):
-    "The quick form of the claim that at most 8 of 259 are wrong: one fold of five."
+    "A quicker form of the claim that at most 8 of 259 are wrong: one fold of five."
     paths = unpack(photographs, tmp_path)
     judged = held_out_once(paths, is_cat, only=0)
     wrong = int((judged.label != judged.predicted).sum())

@@ -14,7 +14,7 @@ from mark1.chapters import directives, entrance, find_chapters, links, readme_te
 from mark1.containers import CHECK_BASE, container_faults
 from nbdev.clean import clean_nb
 
-from conftest import ROOT, faults_listed
+from conftest import BIN, ROOT, faults_listed
 
 sys.path.append(str(ROOT/"blog")) # last, for its names are common ones
 from pages import is_imports
@@ -43,7 +43,7 @@ def export_differences(repository):
     fresh = {path.name: path.read_bytes() for path in (repository/"mark1").glob("*.py")}
     for path in (repository/"mark1").glob("*.py"): path.unlink()
     (repository/"mark1"/"__init__.py").write_text(f'__version__ = "{setting("version")}"\n')
-    subprocess.run(["nbdev_export"], cwd=repository, check=True)
+    subprocess.run([BIN/"nbdev_export"], cwd=repository, check=True)
     again = {path.name: path.read_bytes() for path in (repository/"mark1").glob("*.py")}
     return sorted(name for name in fresh.keys() | again.keys() if fresh.get(name) != again.get(name))
 

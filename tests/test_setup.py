@@ -56,7 +56,7 @@ def test_no_python_for_make():
 
 
 def test_a_second_run_installs_nothing():
-    if not (ROOT/".venv"/".mark1-ready").exists(): pytest.skip("this environment was not made by `make`")
+    if not (ROOT/".venv"/".mark1-ready").exists(): pytest.skip("this environment was not made by `make`; type `make setup`")
     outside = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")} # not as make's own child
     planned = subprocess.run(["make", "-n", "run"], cwd=ROOT, env=outside, capture_output=True, text=True, check=True).stdout
     assert planned.split() == [".venv/bin/mark1", "run"]
@@ -65,5 +65,5 @@ def test_a_second_run_installs_nothing():
 @pytest.mark.parametrize("package", ["fastai", "torch", "nbclient"])
 def test_set_up_compiles_the_packages(package):
     "Else each kernel compiles them anew where PYTHONDONTWRITEBYTECODE is set: 12 s rather than 5 for fastai."
-    if not (ROOT/".venv"/".mark1-ready").exists(): pytest.skip("this environment was not made by `make`")
+    if not (ROOT/".venv"/".mark1-ready").exists(): pytest.skip("this environment was not made by `make`; type `make setup`")
     assert Path(importlib.util.cache_from_source(importlib.util.find_spec(package).origin)).is_file()

@@ -168,6 +168,7 @@ def test_batch_transforms_by_chance_are_named(table):
     with pytest.raises(ValueError, match="AffineCoordTfm may change a picture at random"): FrozenActivations(vision_learner(dls, tiny))
 
 
+@pytest.mark.slow
 def test_one_fold_of_the_photographs(photographs, tmp_path):
     "The quick form of the count that chapter 06 quotes."
     paths = unpack(photographs, tmp_path)

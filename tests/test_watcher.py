@@ -10,10 +10,9 @@ import nbformat
 import pytest
 from mark1.lesson import chosen_to_test
 
-from conftest import ROOT
+from conftest import BIN, ROOT, typed
 from test_commands import sentence
 
-BIN = Path(sys.executable).parent
 TEST = "def test_sum(): assert sum(range(10)) == {}\n"
 
 
@@ -24,7 +23,7 @@ def home(toy_repository):
     high = ["import mark1\nmark1.__path__.append('../mark1')\nfrom mark1.low import x", "print(x)"]
     home = toy_repository(_00_low=low, _01_high=high, _02_other=["print(2)"])
     for name in ("Makefile", "pyproject.toml", "build/requirements.txt", "build/setup.py", ".ci/run", ".ci/engine",
-                 "tests/browser.sh", "tests/conftest.py"):
+                 "tests/browser.sh", "tests/conftest.py", "tests/of_chapters.py"):
         (home/name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT/name, home/name)
         os.utime(home/name, (0, 0)) # older than the environment, which is not to be made anew
@@ -67,7 +66,7 @@ def check(home, *words):
     "Type a command in the toy repository; this environment is used, and nothing is installed."
     outside = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "PYTEST"))}
     environment = {**outside, "MARK1_VENV": sys.prefix, "PATH": f"{home}/bin{os.pathsep}{outside['PATH']}"}
-    return subprocess.run(words, cwd=home, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    return typed(words, cwd=home, env=environment, stdin=subprocess.DEVNULL)
 
 
 @pytest.mark.parametrize("command, fault", PAIRS)
@@ -116,5 +115,5 @@ def test_only_what_was_edited(home, mark1):
     assert chosen() == ["00_low", "01_high"] # their outputs are older than that
 
 
-def test_a_chapter_that_is_not_there(mark1):
-    assert "there is no chapter '99'" in sentence(mark1("test", "99"), 2)
+def test_a_chapter_that_is_not_there(mark1_here):
+    assert "there is no chapter '99'" in sentence(mark1_here("test", "99"), 2)
