@@ -288,7 +288,7 @@ def likeliest_of_head(logits, head):
     "That is the size of the whole batch; wanted is what is added.": lambda n, s: n/(1 - s),
     "That has new and kept the wrong way round.": lambda n, s: n*(1 - s)/s})
 def items_to_add(n, s):
-    "From m = s(n + m) follows m = ns/(1 - s)."
+    "From m = s·(n + m) follows m = n·s/(1 - s)."
     return n*s/(1 - s)
 
 @exercise("frozen-1", hint="Compare state_dict() before and after; small_network(norm=False) makes the difference plain.", mistakes={
