@@ -279,7 +279,7 @@ def renormalised(
     "Logits outside the head set to 0 win where those inside are negative.":
         lambda logits, head: int(np.where(np.isin(np.arange(len(logits)), head), logits, 0).argmax())})
 def likeliest_of_head(logits, head):
-    "Only the classes of the head stand for election."
+    "Only the classes of the head compete."
     return max(head, key=lambda label: logits[label])
 
 @exercise("share-1", hint="If m are added, the batch has n + m items, and m of them are s of it.", cases=[

@@ -178,7 +178,7 @@ def fill_in(
     measured:dict, # of `benchmarks/zoo.py`: counts and times by name
     seconds:float, # that the reference takes for a picture on this machine
 ) -> pd.DataFrame: # with counts where none are published, and ratio, low, high and seconds, NaN where not timed
-    "Add to a listing what has been counted and timed, and foretell how long each network takes here."
+    "Add to a listing what has been counted and timed, and predict how long each network takes here."
     counts, times = (pd.DataFrame.from_dict(measured[part], orient="index", columns=columns) for part, columns in (
         ("counts", ["parameters", "multiply_adds", "megabytes"]), ("times", ["ratio", "low", "high"])))
     full = table.fillna(counts).join(times)
