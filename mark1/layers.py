@@ -600,7 +600,7 @@ def map_correlations(
     one, other = zip(*outputs)
     kinds = sorted({*one, *other})
     place = lambda classes: (np.arange(len(images)), [kinds.index(output) for output in classes])
-    hidden, hidden_control = (occlusion(each, images, kinds, size=40, stride=36) for each in (model, control))
+    hidden, hidden_control = (occlusion(each, images, kinds, size=40, stride=24) for each in (model, control))
     found = {"occlusion": (hidden[place(one)], hidden[place(other)], hidden_control[place(one)], hidden.roll(1, 0)[place(one)])}
     for rule in ("gradient", "guided", "deconvnet"):
         found[rule] = [attribution(model, images, one, rule), attribution(model, images, other, rule),
