@@ -94,7 +94,7 @@ class Rehearsal(Callback):
     ):
         if per_class < 1: raise ValueError(f"per_class is {per_class}, an empty memory; keep 1 or more, or leave Rehearsal out")
         if not 0 < share < 1: raise ValueError(f"share is {share}; it lies above 0 and below 1")
-        self.share, self.dice = share, torch.Generator().manual_seed(seed)
+        self.share, self.generator = share, torch.Generator().manual_seed(seed)
         dl = dl.new(shuffle=False, drop_last=False)
         labels = np.concatenate([np.zeros(0, int), *(batch[-1].cpu().numpy() for batch in dl)])
         counts = pd.Series(labels).value_counts().sort_index()
@@ -118,7 +118,7 @@ class Rehearsal(Callback):
         "Add kept items to a training batch, all of them equally often."
         if not self.training: return
         wanted, there = max(1, round(len(self.yb[-1])*self.share/(1 - self.share))), len(self.indices)
-        drawn = torch.cat([torch.randperm(there, generator=self.dice) for _ in range(-(-wanted//there))])[:wanted]
+        drawn = torch.cat([torch.randperm(there, generator=self.generator) for _ in range(-(-wanted//there))])[:wanted]
         both = lambda new, old: tuple(torch.cat([a, b[drawn].to(a.device)]) for a, b in zip(new, old))
         self.learn.xb, self.learn.yb = both(self.xb, self.items), both(self.yb, self.items[len(self.xb):])
 
@@ -200,11 +200,11 @@ def photograph_crops(
     "Square crops of photographs that come with scikit-image and scikit-learn. `ValueError` for none."
     if each < 1 or size < 32: raise ValueError(f"each is {each} and size {size}; give 1 crop and 32 px at least")
     photographs = [getattr(skimage_data, name)() for name in ("astronaut", "chelsea", "coffee", "rocket")] + load_sample_images().images
-    dice, crops = np.random.default_rng(seed), []
+    rng, crops = np.random.default_rng(seed), []
     for picture in map(Image.fromarray, photographs):
         for number in range(each):
-            side = int(min(picture.size)*(dice.uniform(.4, 1) if number else 1))
-            left, top = ((length - side)*(dice.random() if number else .5) for length in picture.size)
+            side = int(min(picture.size)*(rng.uniform(.4, 1) if number else 1))
+            left, top = ((length - side)*(rng.random() if number else .5) for length in picture.size)
             crops.append(picture.resize((size, size), Image.Resampling.BILINEAR, (left, top, left + side, top + side)))
     return _pixels(crops)
 

@@ -174,7 +174,7 @@ def item_marks(
 
 # %% ../nbs/06_transfer.ipynb #c3f90838
 class ActivationLoader(DataLoader):
-    "Deal activations instead of pictures, in the same batches and by the same dice as the loader they come from."
+    "Deal activations instead of pictures, in the same batches and with the same random numbers as the loader they come from."
     _default, _xtra, n_inp = "source", ["vocab", "c"], 1 # fastcore's GetAttr: what is looked up in the source
     def __init__(self,
         source:DataLoader, # of pictures
@@ -227,12 +227,12 @@ class FrozenActivations:
         layers = [layer for part in self.head for layer in (part if type(part) is nn.Sequential else [part])]
         learns = next((place for place, layer in enumerate(layers) if not isinstance(layer, STATIC)), len(layers))
         self.pooling, self.learning = nn.Sequential(*layers[:learns]), nn.Sequential(*layers[learns:])
-        dice = get_random_states()
+        states = get_random_states()
         try:
             if views is None: insist_on_same(learn.dls.train)
             self.state = self.current_state()
             self.activations, self.targets = self.computed(views or 1)
-        finally: set_random_states(**dice) # as they were, so that training throws as it would have
+        finally: set_random_states(**states) # as they were, so that training draws as it would have
 
     def __repr__(self):
         counts = " + ".join(f"{len(views)} × {len(views[0]):,}" for views in self.activations if views)

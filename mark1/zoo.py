@@ -331,7 +331,7 @@ def not_beaten(beats):
 
 @exercise("front-1", hint="For each network look for one that is no slower, no less accurate, and better in one of the two.",
           cases=some_networks(), mistakes={
-    "Whoever is quicker *and* more accurate beats; but to be as quick and more accurate is enough.":
+    "A network that is quicker *and* more accurate beats; but to be as quick and more accurate is enough.":
         not_beaten(lambda t, u, a, b: t < u and a > b),
     "Two that are equal in both beat neither; both stay.":
         lambda times, right: [one for one in pareto(times, right)

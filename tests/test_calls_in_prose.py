@@ -23,7 +23,10 @@ EXCEPTIONS = { # chapter and name, to why the name need not exist there
     ("05_time_series", "date_of"): "the reader's own: 'from an item, a path say, to its date'",
     ("05_time_series", "df"): "the reader's own table",
     ("11_zoo", "dls"): "the reader's own DataLoaders, made as in chapter 01",
-    ("18_exercises", "grader.check"): "Otter-Grader's, named for comparison"}
+    ("18_exercises", "grader.check"): "Otter-Grader's, named for comparison",
+    ("18_exercises", "q_1.check"): "learntools', as are the next two",
+    ("18_exercises", "q_1.hint"): "learntools'",
+    ("18_exercises", "q_1.solution"): "learntools'"}
 
 
 def parsed(source):
