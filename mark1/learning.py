@@ -92,12 +92,12 @@ def items_seen(
     dl:DataLoader, # one loader of fastai, for instance `dls.train`
     epochs:int=1, # to look ahead
 ) -> np.ndarray: # (epochs, n) whole numbers: how often each item will be in a batch
-    "Count how often each item is dealt in the coming epochs; all dice stay as they were. `ValueError` for other loaders."
+    "Count how often each item is dealt in the coming epochs; all random states stay as they were. `ValueError` for other loaders."
     if not isinstance(dl, DataLoader):
         raise ValueError(f"dl is a {type(dl).__name__}; give one loader of fastai, such as dls.train")
     if dl.n is None: raise ValueError("dl does not know how many items it has; give one over a collection with a length")
     if epochs < 1: raise ValueError(f"epochs is {epochs}; it takes 1 or more")
-    dice, state, everywhere = dl.rng, dl.rng.getstate(), get_random_states()
+    generator, state, everywhere = dl.rng, dl.rng.getstate(), get_random_states()
     counts = np.zeros((epochs, dl.n), int)
     try:
         for epoch in range(epochs):
@@ -105,8 +105,8 @@ def items_seen(
             dealt = np.hstack([[], *dl.chunkify(dl.get_idxs())]).astype(int)
             counts[epoch] = np.bincount(dealt, minlength=dl.n)
     finally:
-        dl.rng = dice
-        dice.setstate(state)
+        dl.rng = generator
+        generator.setstate(state)
         set_random_states(**everywhere)
     return counts
 
@@ -115,10 +115,10 @@ def _squares(errors): return (errors**2).sum()
 
 def _guesses(seed):
     "Held-out targets, estimates of them, more or less good, and training targets."
-    dice = np.random.default_rng(seed)
-    n, spread = dice.integers(3, 12), dice.choice([.3, 1, 3])
-    true = dice.normal(4, 1, n).round(1)
-    return true, (true + dice.normal(0, spread, n)).round(1), dice.normal(4.5, 1, 2*n).round(1)
+    rng = np.random.default_rng(seed)
+    n, spread = rng.integers(3, 12), rng.choice([.3, 1, 3])
+    true = rng.normal(4, 1, n).round(1)
+    return true, (true + rng.normal(0, spread, n)).round(1), rng.normal(4.5, 1, 2*n).round(1)
 
 @exercise("skill-1", hint="Two sums of squares: of true less estimated, and of true less the mean of known.", cases=[
     (np.array([3., 4., 6.]), np.array([4., 5., 7.]), np.array([3., 5.])), # each 1 too high

@@ -280,5 +280,5 @@ def some_flags(
 def newly(
     then:list, now:list, # right (0) or wrong (1), for each item
 ) -> list[int]: # newly wrong, newly right
-    "McNemar's test needs these two numbers only: whoever did not change sides says nothing about the change."
+    "McNemar's test needs these two numbers only: items that did not change sides say nothing about the change."
     return verdict([1, 2], [then, now])[["newly_wrong", "newly_right"]].tolist()

@@ -178,7 +178,7 @@ def fill_in(
     measured:dict, # of `benchmarks/zoo.py`: counts and times by name
     seconds:float, # that the reference takes for a picture on this machine
 ) -> pd.DataFrame: # with counts where none are published, and ratio, low, high and seconds, NaN where not timed
-    "Add to a listing what has been counted and timed, and foretell how long each network takes here."
+    "Add to a listing what has been counted and timed, and predict how long each network takes here."
     counts, times = (pd.DataFrame.from_dict(measured[part], orient="index", columns=columns) for part, columns in (
         ("counts", ["parameters", "multiply_adds", "megabytes"]), ("times", ["ratio", "low", "high"])))
     full = table.fillna(counts).join(times)
@@ -331,7 +331,7 @@ def not_beaten(beats):
 
 @exercise("front-1", hint="For each network look for one that is no slower, no less accurate, and better in one of the two.",
           cases=some_networks(), mistakes={
-    "Whoever is quicker *and* more accurate beats; but to be as quick and more accurate is enough.":
+    "A network that is quicker *and* more accurate beats; but to be as quick and more accurate is enough.":
         not_beaten(lambda t, u, a, b: t < u and a > b),
     "Two that are equal in both beat neither; both stay.":
         lambda times, right: [one for one in pareto(times, right)
