@@ -9,42 +9,28 @@ import json
 import os
 import re
 import shutil
-import signal
-import socket
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import time
-import tomllib
 from contextlib import suppress
-from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from faults import complaints, front_matter_fault
+from indexes import index_for_search, is_indexed
 from mark1.chapters import repository, setting
 from origins import unsourced as unsourced_numbers
 from pages import make_pages
+from programs import hugo
+from serve import serve
 
-SITE, SERVED = Path("_site"), Path("_run/blog/served") # below the repository; the second is what the server shows
-INDEXES = {"pagefind/notes": ("notes",), "pagefind/course": ("chapters", "glossary", "library", "start")} # of the search: folder, and where its pages lie
+SITE = Path("_site") # below the repository
 LAST = "pagefind/notes/pagefind-entry.json" # is removed before any other file is touched, and written after all: where it is, the site is whole
 MEMORY = Path("/dev/shm") # where Linux keeps files in memory
-RAW = re.compile(r"<!--|</?[a-zA-Z][^>\n]*>") # raw HTML, in a line outside of code
 MAIN = re.compile(r'<main [^>]*data-source="?([^" >]+)')
 LINK = re.compile(r'<a\b[^>]*?\shref="?([^"\s>]*)')
 ID = re.compile(r'\sid="?([^"\s>]+)')
-
-
-def binary(
-    place:str, # below site-packages
-) -> str:
-    "A program that a Python package brings; the package's own wrapper prints a line too many. `FileNotFoundError` without it."
-    path = Path(sysconfig.get_path("platlib"))/place
-    found = [each for each in (path, path.with_suffix(".exe")) if each.is_file()]
-    if not found: raise FileNotFoundError(f"{path.name} is not installed; run `make setup`")
-    return str(found[0])
 
 
 def base_url(
@@ -52,85 +38,6 @@ def base_url(
     "Where GitHub Pages shows the repository that settings.ini names."
     owner, name = urlsplit(setting("git_url")).path.strip("/").split("/")
     return f"https://{owner}.github.io/{name}/"
-
-
-def hugo(
-    root:Path, # the repository
-    *words:str, # of its command line
-    **options, # of `subprocess.Popen`
-) -> subprocess.Popen:
-    "Start Hugo, with what the templates take from settings.ini; GOGC lets it collect garbage less often, a tenth of its time."
-    facts = {"repository": setting("git_url"), **{name: setting(name) for name in ("description", "author", "branch")}}
-    environment = {"GOGC": "400", **os.environ, **{f"HUGO_PARAMS_{name.upper()}": value for name, value in facts.items()}}
-    command = [binary("hugo/binaries/hugo"), *words, "--source", str(root), "--config", "blog/hugo.toml", "--noBuildLock", "--cacheDir", str(root/"_run"/"hugo")]
-    return subprocess.Popen(command, cwd=root, env=environment, **options)
-
-
-def in_repository(
-    message:str, # of Hugo
-    root:Path, # the repository
-    origins:dict, # of `make_pages`
-) -> str: # one line
-    "An error of Hugo's, the file and line in it those that a person wrote."
-    line = re.sub(r'"([^"]+:\d+:\d+)"', r"\1", message.replace(f"{root}/", "")).strip()
-    line = re.sub(r"^.*?(?=\S+:\d+: )", "", line, count=1) # what Hugo was doing when it found it
-    line = re.sub(r"(\S+?:\d+):\d+(:|$)", r"\1\2", line) # columns are Hugo's, not the reader's
-    line = re.sub(r'failed to extract shortcode: template for shortcode ("[^"]*") not found', r"there is no shortcode \1; there is embed", line)
-    line = line.replace("unclosed shortcode action", "a shortcode above does not end; close it with >}}")
-    place = re.match(r"(\S+/index\.md):(\d+)", line)
-    if place and place[1] in origins:
-        notebook, starts = origins[place[1]]
-        cell = max((cell for start, cell in starts if start <= int(place[2])), default=1)
-        line = line.replace(place[0], f"{notebook}, cell {cell}", 1)
-    return line
-
-
-def front_matter_fault(
-    text:str, # of a note
-) -> tuple[int, str]|None: # line and sentence
-    "What is wrong with the TOML between a note's `+++` lines."
-    lines = text.splitlines()
-    if not lines or lines[0].rstrip() != "+++": return 1, "it does not begin with front matter; write +++, title=, date= and +++ above the text"
-    end = next((number for number, line in enumerate(lines[1:], 1) if line.rstrip() == "+++"), None)
-    if end is None: return 1, "its front matter does not end; write a line +++ below it"
-    try: front = tomllib.loads("\n".join(lines[1:end]))
-    except tomllib.TOMLDecodeError as error:
-        place = re.search(r" \(at line (\d+), column \d+\)", str(error))
-        number = int(place[1]) if place else end # of the line in the text, counted from 0
-        if lines[number].startswith("date"): return number + 1, "its date is none; write one such as date=2021-12-19"
-        return number + 1, f"its front matter is no TOML: {str(error).replace(place[0] if place else '', '')}"
-    number = next((number for number, line in enumerate(lines[:end], 1) if line.startswith("date")), 1)
-    if not isinstance(front.get("date"), date): return number, "it has no date; write one into its front matter, such as date=2021-12-19"
-
-
-def first_raw(
-    path:Path, # Markdown
-) -> tuple[int, str]: # line and tag
-    "Where a note first holds raw HTML."
-    fenced = False
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if line.lstrip().startswith(("```", "~~~")): fenced = not fenced
-        found = None if fenced else RAW.search(re.sub(r"`[^`]*`|<https?://[^>]*>", "", line))
-        if found: return number, found[0]
-    return 1, "a tag"
-
-
-def complaints(
-    log:str, # what Hugo printed
-    root:Path, # the repository
-    origins:dict, # of `make_pages`
-) -> list[str]: # a sentence each, with file and line
-    "What is wrong, out of what Hugo says."
-    found = []
-    for line in log.splitlines():
-        raw = re.search(r'Raw HTML omitted while rendering "([^"]+)"', line)
-        if raw:
-            number, tag = first_raw(root/raw[1])
-            place = in_repository(f"{raw[1]}:{number}:1", root, origins)
-            found.append(f"{place}: raw HTML ({tag}) is left out of pages; write it as Markdown")
-        error = re.match(r"(?:ERROR|Error:) (.*)", line)
-        if error and not re.search(r"logged \d+ error", error[1]): found.append(in_repository(error[1], root, origins))
-    return list(dict.fromkeys(found))
 
 
 def where(
@@ -235,26 +142,6 @@ def bring_up_to_date(
         with suppress(OSError): os.removedirs((folder/name).parent) # those that are empty now
 
 
-def index_for_search(
-    site:Path, # built
-    folder:str, # one of `INDEXES`
-) -> subprocess.Popen:
-    "Start Pagefind on the pages of one index; the search page reads all of them as one."
-    command = [binary("pagefind_bin/pagefind"), "--site", str(site), "--glob", f"{{{','.join(INDEXES[folder])}}}/**/*.html", "--output-subdir", folder, "--quiet"]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-def is_indexed(
-    site:Path, # that was there
-    folder:str, # one of `INDEXES`
-    differing:set[str], # files of the site that are new, changed or gone
-) -> bool:
-    "Whether the index that is there is that of today's pages, made by today's Pagefind."
-    try: made_by = json.loads((site/folder/"pagefind-entry.json").read_text())["version"]
-    except (OSError, ValueError, KeyError): return False
-    return made_by == version("pagefind_bin") and not any(name.split("/")[0] in INDEXES[folder] for name in differing)
-
-
 def unsourced(
     root:Path, # the repository
     notes:dict[str, str], # name to text
@@ -274,7 +161,8 @@ def build(
     base:str, # the site's address
 ) -> list[str]: # what is wrong; then nothing was built
     "Build the site with its search index; the site that was there stays as it is until the new one is found to be good."
-    origins = make_pages(root)
+    origins, faults = make_pages(root)
+    if faults: raise ValueError("\nmark1: ".join(faults))
     notes = {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in sorted((root/"lesson_notes").glob("*.md"))}
     with workplace(root) as place:
         built = Path(place)
@@ -318,47 +206,6 @@ def summary(
     left_out = sum(1 for _ in (root/"lesson_notes").glob("*.md")) - count("notes")
     notes = some(count("notes"), "note") + (f" ({some(left_out, 'draft')} left out)" if left_out else "")
     return f"{notes}, {some(count('chapters'), 'chapter')}, {some(count('library'), 'module')} in {SITE}/"
-
-
-def free_port(
-    wanted:int, # 0 for any
-) -> int:
-    "The wanted port of the loopback address, or another where it is in use."
-    for port in (wanted, 0):
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return probe.getsockname()[1]
-
-
-def serve(
-    root:Path, # the repository
-    port:int, # as for `free_port`
-) -> int: # exit code
-    "Serve the site with live reload, drafts included, until Ctrl-C; chapters are made anew when their notebook is saved."
-    make_pages(root)
-    address = f"http://localhost:{free_port(port)}/"
-    shutil.rmtree(root/SERVED, ignore_errors=True)
-    process = hugo(root, "server", "--buildDrafts", "--port", str(urlsplit(address).port), "--bind", "127.0.0.1", "--baseURL", address,
-                   "--destination", str(root/SERVED), "--noHTTPCache")
-    saved = lambda: {path: path.stat().st_mtime_ns for path in (root/"nbs").glob("*.ipynb")}
-    before, indexed = saved(), False
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)) # so that Hugo is ended then, too
-    try:
-        while process.poll() is None:
-            time.sleep(.2)
-            if not indexed and (root/SERVED/"search"/"index.html").exists(): # of the first state; `make site` makes it anew
-                for process in [index_for_search(root/SERVED, folder) for folder in INDEXES]: process.communicate()
-                print(f"mark1: the site is at {address}; Ctrl-C ends it", flush=True)
-                indexed = True
-            if saved() == before: continue
-            before = saved()
-            try: make_pages(root)
-            except (ValueError, OSError) as error: print(f"mark1: {error}", file=sys.stderr) # half saved, perhaps: the next save mends it
-    except KeyboardInterrupt: pass
-    finally:
-        process.terminate()
-        process.wait()
-    return max(process.returncode, 0)
 
 
 def main():

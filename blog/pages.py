@@ -140,12 +140,24 @@ def cell_record(
     return record if record["code"] or record["outputs"] else None
 
 
+def notebook_at(
+    path:Path,
+) -> dict: # as execnb reads it
+    "Read a notebook. `ValueError` where it is none."
+    try:
+        notebook = read_nb(path)
+        for cell in notebook.cells: cell.source, cell.cell_type
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"nbs/{path.name}: it is no notebook ({error}); save it once more") from error
+    return notebook
+
+
 def chapter_page(
     path:Path, # a notebook
     root:Path, # the repository
 ) -> tuple[dict, str, dict[str, bytes], list[tuple[int, int]]]: # front matter, Markdown, pictures; line and cell where each begins
     "A notebook as the parts of a page. `ValueError` where it has no title or shows a warning."
-    notebook = read_nb(path)
+    notebook = notebook_at(path)
     head = HEAD.match(notebook.cells[0].source if notebook.cells else "")
     title = head or re.match(r"# (.+)\n*()", notebook.cells[0].source if notebook.cells else "")
     if not title: raise ValueError(f"nbs/{path.name}: it does not begin with a title, '# …'; write one into its first cell")
@@ -154,7 +166,9 @@ def chapter_page(
         if cell.get("id") == "elsewhere": continue # the page has such links of its own
         if cell.cell_type == "markdown": text = BADGE.sub("", cell.source[title.end():] if number == 0 else cell.source).strip()
         elif cell.cell_type == "code":
-            record = cell_record(cell, number, files)
+            try: record = cell_record(cell, number, files)
+            except SyntaxError as error:
+                raise ValueError(f"nbs/{path.name}, cell {number + 1}: it is exported and is no Python: {error.msg}") from error
             warned = WARNING.search("\n".join(output.get("text", "") for output in record["outputs"])) if record else None
             if warned: raise ValueError(f"nbs/{path.name}, cell {number + 1}: it shows a {warned[1]} with the name of a temporary file; "
                                         f"mend what it warns of, and run `make refresh CHAPTERS={path.stem}`")
@@ -306,25 +320,46 @@ def pages_of(
     return list(files), [(line + before, cell) for line, cell in starts]
 
 
+def write_fault(
+    place:str, # of the page, below `PAGES`
+    path:Path, # a notebook
+    fault:str, # a sentence
+    root:Path, # the repository
+):
+    "Have the page of a notebook stop Hugo, which says and shows the fault; what the page held stays, for notes that embed it."
+    page, body = root/PAGES/place/"index.md", ""
+    front = {"title": path.stem, "description": "", "source": f"nbs/{path.name}", "module": "", "data": "none", "cells": []}
+    with suppress(OSError):
+        text = page.read_text(encoding="utf-8")
+        front, end = json.JSONDecoder().raw_decode(text)
+        body = text[end:].strip()
+    write(page, page_text(front | {"fault": fault}, body))
+
+
 def make_pages(
     root:Path, # the repository
-) -> dict[str, tuple[str, list[tuple[int, int]]]]: # page, below the root, to its notebook and the line and cell where each part begins
+) -> tuple[dict[str, tuple[str, list[tuple[int, int]]]], list[str]]: # page, below the root, to its notebook and the line and cell where each part begins; faults
     "Write a page for every notebook and every module, and remove those whose notebook is gone."
     notebooks = {f"chapters/{path.stem}": path for path in find_chapters(root/"nbs")}
     notebooks |= {place: root/"nbs"/f"{name}.ipynb" for place, name in (("glossary", "glossary"), ("start", "index"))}
     library = b"".join(path.read_bytes() for path in (Path(__file__), *sorted((root/setting("lib_path")).rglob("*.py"))))
-    kept, pages, origins = {}, {}, {}
+    kept, pages, origins, faults = {}, {}, {}, []
     with suppress(OSError, ValueError): kept = json.loads((root/KEPT_PAGES).read_bytes())
     for weight, (place, path) in enumerate(notebooks.items(), 1):
         if not path.exists(): continue
-        stamp = sha256(path.read_bytes() + library + str(weight).encode()).hexdigest()
         page = kept.get(place, {})
-        if page.get("stamp") != stamp or not all((root/PAGES/name).exists() for name in page["files"]):
-            page = dict(zip(("files", "starts"), pages_of(place, path, weight, root)), stamp=stamp)
+        try:
+            stamp = sha256(path.read_bytes() + library + str(weight).encode()).hexdigest()
+            if page.get("stamp") != stamp or not all((root/PAGES/name).exists() for name in page["files"]):
+                page = dict(zip(("files", "starts"), pages_of(place, path, weight, root)), stamp=stamp)
+        except ValueError as error:
+            faults.append(str(error))
+            write_fault(place, path, faults[-1], root)
+            page = {"files": page.get("files", [f"{place}/index.md"]), "starts": page.get("starts", []), "stamp": ""}
         pages[place] = page
         origins[str(PAGES/place/"index.md")] = f"nbs/{path.name}", page["starts"]
     files = {name for page in pages.values() for name in page["files"]}
     for path in (root/PAGES).rglob("*"):
         if path.is_file() and path.relative_to(root/PAGES).as_posix() not in files: path.unlink()
     write(root/KEPT_PAGES, json.dumps(pages).encode())
-    return origins
+    return origins, faults
