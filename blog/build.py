@@ -208,12 +208,15 @@ def summary(
     return f"{notes}, {some(count('chapters'), 'chapter')}, {some(count('library'), 'module')} in {SITE}/"
 
 
-def main():
+def main(
+    words:list[str]|None=None, # of the command line; those that were typed if not given
+) -> int: # exit code
+    "Build or serve the site."
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--base", help="address that the site will have (default: that of GitHub Pages, from settings.ini)")
     parser.add_argument("--serve", action="store_true", help="serve with live reload instead")
     parser.add_argument("--port", type=int, default=1313, help="where to serve; a free one is taken where it is in use (default: 1313)")
-    args = parser.parse_args()
+    args = parser.parse_args(words)
     try:
         root = repository()
         if args.serve: return serve(root, args.port)
@@ -221,6 +224,7 @@ def main():
         base = (args.base or base_url()).removesuffix("/") + "/"
         start = time.monotonic()
         wrong = build(root, base)
+    except KeyboardInterrupt: return 130
     except (ValueError, OSError) as error:
         print(f"mark1: {error}", file=sys.stderr)
         return 2

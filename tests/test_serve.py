@@ -26,7 +26,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from playwright.sync_api import Error
 
 from conftest import ROOT
-from test_gates import FRONT, home, write_chapter # noqa: F401, home is a fixture
+from test_gates import FRONT, home, toys, write_chapter # noqa: F401, two of them are fixtures
 from test_site import browser # noqa: F401, a fixture
 
 PATIENCE = 300 # seconds; on a busy machine a wait may be long, and a test that fails waits to the end
