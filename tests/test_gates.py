@@ -193,7 +193,7 @@ def test_a_note_as_another_engine_left_it(home):
 
 
 def test_the_note_that_the_project_grew_from(home):
-    if not SEED.exists(): pytest.skip(f"there is no {SEED}")
+    if not SEED.exists(): pytest.skip(f"there is no {SEED}; put the note that the project grew from there")
     text = SEED.read_text()
     pictures = [line.split("/")[-1].rstrip(")") for line in text.splitlines() if line.startswith("![](")]
     assert len(pictures) == 7

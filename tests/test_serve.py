@@ -159,7 +159,7 @@ SERVE = f"{sys.executable} blog/build.py --serve --port 0"
 def test_what_is_saved_is_shown(author, terminal):
     typed = author.type(terminal=terminal)
     shows(typed, "Words.")
-    for turn in range(3):
+    for turn in range(2):
         author.note.write_text(FRONT + f"Word number {turn}.\n")
         note = shows(typed, f"Word number {turn}.")
         write_chapter(author.home, new_markdown_cell(f"Chapter number {turn}."))
