@@ -9,7 +9,7 @@ measurement counts (nine of ten, forty per cent, three times as many, a third of
 import re
 import sys
 from bisect import bisect, bisect_left
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from string import ascii_lowercase, ascii_uppercase, punctuation
 from typing import NamedTuple
@@ -23,6 +23,9 @@ class Number(NamedTuple):
     number: str # as it is written; an embed and a link's target whole
     sentence: str # that it stands in, on one line
     origin: str|None # 'embed', 'date', 'code', 'formula', 'version', 'ordinal', 'name', 'link' or 'cited'; None where it has none
+
+
+Found = tuple[int, str, str|None] # where a number starts, the number, its origin
 
 
 either = "|".join
@@ -136,53 +139,105 @@ def markers(
     return found
 
 
+hide = lambda match: re.sub(r"[^\n]", "\1", match[0]) # no space, for a sentence ends with a mark and a space
+
+
+def mask(
+    origin:str, # of `MARKUP`
+    found:list[Found], # takes the numbers in it
+    away:list[int], # takes its place, if it leads outside
+    match:re.Match, # what is no prose
+) -> str: # as long
+    "Note the numbers of what is no prose, and hide it."
+    if origin == "link" and is_outside(match[0]): away.append(match.start())
+    if origin in ("code", "formula"):
+        found.extend((match.start() + each.start(), each[0], origin) for each in re.finditer(NUMERAL, match[0]))
+    elif origin == "embed" or re.search(r"\d", match[0]):
+        found.append((match.start(), match[0].strip("](<"), origin))
+    return hide(match)
+
+
+def without_markup(
+    text:str, # a note
+) -> tuple[str, list[Found], list[int]]: # as long; numbers in what is hidden; places that lead outside
+    "Hide all of a note that is no prose."
+    prose, found, away = FRONT.sub(hide, text), [], []
+    for origin, needle, pattern in MARKUP:
+        if needle in prose: prose = pattern.sub(partial(mask, origin, found, away), prose)
+    return prose, found, away
+
+
+def without_markers(
+    prose:str, # of `without_markup`
+    found:list[Found], # takes the markers
+) -> str: # as long, the end of each marker and heading marked
+    "Hide the numbers that open headings and list items."
+    for start, end in markers(prose):
+        found.append((start, prose[start:end], "ordinal"))
+        prose = prose[:start] + "\1"*(end - start - 1) + "\0" + prose[end:]
+    return HEADING.sub("\\1\0", prose)
+
+
+def defined_outside(
+    text:str, # a note
+) -> list[int]: # places
+    "Where a note uses a footnote or a link that is defined elsewhere in it and leads outside."
+    places = []
+    if "]:" not in text: return places
+    for name, target in re.findall(r"^ {0,3}(\[[^\]]+\]):(.*(?:\n(?! {0,3}\[).+)*)", text, re.MULTILINE):
+        if is_outside(target): places += [match.start() for match in re.finditer(re.escape(name), text)]
+    return places
+
+
+def measured(
+    sentence:str, # on one line
+) -> list[Found]: # the origin None where the sentence alone gives none
+    "The numbers of a sentence."
+    found, lower, at = [], sentence.translate(LOWER), 0
+    while first := START.search(lower, at):
+        start = first.start()
+        reasons = ((match, origin) for origin, pattern in REASONS.items() if (match := pattern.match(sentence, start)))
+        match, why = next(reasons, (MEASURED.match(lower, start), None))
+        at = match.end() if match else first.end()
+        if match: found.append((match.start(), sentence[match.start():at].strip(), why))
+    return found
+
+
+def located(
+    found:list[Found],
+    text:str, # that they stand in
+    ends:list[int], # of its sentences
+) -> list[Number]: # in the order of the text
+    "Give each number its line and its sentence."
+    lines = [0, *(match.end() for match in re.finditer("\n", text))]
+    numbers = []
+    for place, number, origin in sorted(found):
+        here = bisect(ends, place)
+        sentence = " ".join(text[ends[here - 1]:ends[here]].split())
+        numbers.append(Number(bisect(lines, place), " ".join(number.split()), sentence, origin))
+    return numbers
+
+
 def numbers(
     text:str, # a note
 ) -> list[Number]: # in the order of the text
     "Every number of a note with its origin, markup included and front matter left out."
     text = text.removeprefix("\ufeff").replace("\r\n", "\n")
-    found, away = [], [] # start, number, origin; places that lead outside
-    hide = lambda match: re.sub(r"[^\n]", "\1", match[0]) # no space, for a sentence ends with a mark and a space
-
-    def mask(match):
-        "Note the numbers of what is no prose, and hide it."
-        if origin == "link" and is_outside(match[0]): away.append(match.start())
-        if origin in ("code", "formula"): found.extend((match.start() + each.start(), each[0], origin) for each in re.finditer(NUMERAL, match[0]))
-        elif origin == "embed" or re.search(r"\d", match[0]): found.append((match.start(), match[0].strip("](<"), origin))
-        return hide(match)
-
-    prose = FRONT.sub(hide, text)
-    for origin, needle, pattern in MARKUP:
-        if needle in prose: prose = pattern.sub(mask, prose)
-    coded = [(start, value) for start, number, origin in found if origin == "code" and (value := worth(number)) is not None]
-    for start, end in markers(prose):
-        found.append((start, prose[start:end], "ordinal"))
-        prose = prose[:start] + "\1"*(end - start - 1) + "\0" + prose[end:]
-    prose = HEADING.sub("\\1\0", prose)
+    prose, found, away = without_markup(text)
+    coded = [(start, worth(number)) for start, number, origin in found if origin == "code"]
+    prose = without_markers(prose, found)
     ends = [0, *(match.end() for match in END.finditer(prose)), len(prose)]
-    if "]:" in text: # footnotes and links that are defined elsewhere
-        for name, target in re.findall(r"^ {0,3}(\[[^\]]+\]):(.*(?:\n(?! {0,3}\[).+)*)", text, re.MULTILINE):
-            if is_outside(target): away += [match.start() for match in re.finditer(re.escape(name), text)]
-    away.sort()
+    away = sorted(away + defined_outside(text))
     words = prose.translate(WORDS)
-
     for start, end in zip(ends, ends[1:]):
-        if HINTS.isdisjoint(words[start:end].split()) and not FIGURE.search(prose, start, end): continue # most sentences, quickly
-        sentence, at = prose[start:end].replace("\n", " "), 0
-        lower = sentence.translate(LOWER)
+        if HINTS.isdisjoint(words[start:end].split()) and not FIGURE.search(prose, start, end): continue # most, quickly
         cites = bisect_left(away, end) > bisect_left(away, start)
-        while first := START.search(lower, at):
-            reasons = ((match, origin) for origin, pattern in REASONS.items() if (match := pattern.match(sentence, first.start())))
-            match, why = next(reasons, (MEASURED.match(lower, first.start()), None))
-            at = match.end() if match else first.end()
-            if not match: continue
-            number = sentence[match.start():at].strip()
-            restated = why is None and any(start <= place < end and value == worth(number) for place, value in coded)
-            found.append((start + match.start(), number, why or ("cited" if cites else "code" if restated else None)))
-
-    lines = [0, *(match.end() for match in re.finditer("\n", text))]
-    in_line = lambda place: " ".join(text[ends[bisect(ends, place) - 1]:ends[bisect(ends, place)]].split())
-    return [Number(bisect(lines, place), " ".join(number.split()), in_line(place), origin) for place, number, origin in sorted(found)]
+        said_in_code = {value for place, value in coded if start <= place < end} - {None}
+        for place, number, why in measured(prose[start:end].replace("\n", " ")):
+            if why is None and cites: why = "cited"
+            if why is None and worth(number) in said_in_code: why = "code"
+            found.append((start + place, number, why))
+    return located(found, text, ends)
 
 
 def unsourced(
