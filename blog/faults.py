@@ -44,6 +44,14 @@ def front_matter_fault(
     if not isinstance(front.get("date"), date): return number, "it has no date; write one into its front matter, such as date=2021-12-19"
 
 
+def front_matter_faults(
+    notes:dict[str, str], # name to text
+) -> list[str]: # a sentence each, with file and line
+    "What is wrong in the front matter of notes."
+    found = {name: front_matter_fault(text) for name, text in notes.items()}
+    return [f"{name}:{fault[0]}: {fault[1]}" for name, fault in found.items() if fault]
+
+
 def first_raw(
     path:Path, # Markdown
 ) -> tuple[int, str]: # line and tag

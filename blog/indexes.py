@@ -18,8 +18,16 @@ def index_for_search(
 ) -> subprocess.Popen:
     "Start Pagefind on the pages of one index; the search page reads all of them as one."
     pages = f"{{{','.join(INDEXES[folder])}}}/**/*.html"
-    command = [binary("pagefind_bin/pagefind"), "--site", str(site), "--glob", pages, "--output-subdir", folder, "--quiet"]
+    command = [binary("pagefind_bin/pagefind"), "--quiet", "--site", str(site), "--glob", pages, "--output-subdir", folder]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def indexing_faults(
+    indexing:list[subprocess.Popen], # of `index_for_search`
+) -> list[str]: # a sentence each
+    "Wait for Pagefind, and say where it failed."
+    said = {process: process.communicate()[0].strip() for process in indexing}
+    return [f"the search index could not be made: {text}" for process, text in said.items() if process.returncode]
 
 
 def is_indexed(
@@ -30,4 +38,5 @@ def is_indexed(
     "Whether the index that is there is that of today's pages, made by today's Pagefind."
     try: made_by = json.loads((site/folder/"pagefind-entry.json").read_text())["version"]
     except (OSError, ValueError, KeyError): return False
-    return made_by == version("pagefind_bin") and not any(name.split("/")[0] in INDEXES[folder] for name in differing)
+    differs = any(name.split("/")[0] in INDEXES[folder] for name in differing)
+    return made_by == version("pagefind_bin") and not differs

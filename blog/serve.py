@@ -18,7 +18,7 @@ from queue import SimpleQueue
 from threading import Thread
 
 from faults import complaints
-from indexes import INDEXES, index_for_search
+from indexes import INDEXES, index_for_search, indexing_faults
 from pages import PAGES, make_pages
 from programs import hugo
 
@@ -114,9 +114,7 @@ class Server:
         "Make the index of the search, of the first state; `make site` makes it anew."
         indexing = [index_for_search(self.folder, name) for name in INDEXES]
         self.programs += indexing
-        for process in indexing:
-            said = process.communicate()[0]
-            if process.returncode: print(f"mark1: the search index could not be made: {said.strip()}", flush=True)
+        for sentence in indexing_faults(indexing): print(f"mark1: {sentence}", flush=True)
 
     def listen(self):
         "Say what Hugo finds wrong, and when it is mended; heed that it serves, and where a build ends."

@@ -18,9 +18,11 @@ from PIL import Image
 from conftest import ROOT
 
 sys.path.append(str(ROOT/"blog")) # last, for its names are common ones
-spec = spec_from_file_location("site_build", ROOT/"blog"/"build.py")
-site = module_from_spec(spec)
-spec.loader.exec_module(site)
+import sourced
+import sync
+spec = spec_from_file_location("site_build", ROOT/"blog"/"build.py") # there is a package named build
+command = module_from_spec(spec)
+spec.loader.exec_module(command)
 
 FRONT = '+++\ntitle="2021-12-19"\ndate=2021-12-19\n+++\n\n' # the text begins in line 6
 SEED = ROOT.parent/"shared"/"seed"/"lesson-note-2021-12-19.txt"
@@ -69,7 +71,7 @@ def write_chapter(home, *cells):
 def run(home, *words):
     "Call the command in `home`, in this process; what it says, and its exit code. A test of the process itself starts one."
     said, complained = StringIO(), StringIO()
-    with chdir(home), redirect_stdout(said), redirect_stderr(complained): code = site.main([*words])
+    with chdir(home), redirect_stdout(said), redirect_stderr(complained): code = command.main([*words])
     return SimpleNamespace(returncode=code, stdout=said.getvalue(), stderr=complained.getvalue())
 
 
@@ -235,7 +237,7 @@ def test_a_link_of_a_page_that_did_not_change_is_found_dead(home):
     built = home/"_site"/"notes"/"2022-01-01"/"index.html"
     built.write_text(page(home, "notes/2022-01-01").replace("a-part", "another-part")) # as a build that was killed half-way leaves it
     assert build(home).returncode == 0 # control: a site that is taken for whole
-    (home/"_site"/site.LAST).unlink()
+    (home/"_site"/sync.LAST).unlink()
     assert build(home).returncode == 1
 
 
@@ -266,7 +268,7 @@ def test_a_note_found_sound_is_looked_at_again_when_it_or_the_rules_change(home,
     assert build(home, "A zebra.\n").returncode == 0 == build(home).returncode
     for _ in range(2): assert "'17 %' has no source" in build(home, "It fell by 17 %.\n").stderr
     assert build(home, "A zebra.\n").returncode == 0
-    monkeypatch.setattr(site, "unsourced_numbers", lambda text, name: [f"{name}:6: looked at again"])
+    monkeypatch.setattr(sourced, "unsourced", lambda text, name: [f"{name}:6: looked at again"])
     assert build(home).returncode == 0 # control: it is not looked at
     rules = home/"blog"/"origins.py"
     rules.write_text(rules.read_text() + "# another rule\n")
@@ -280,6 +282,6 @@ def test_a_site_is_built_in_memory_where_there_is_room(tmp_path, monkeypatch, me
     old = tmp_path/("memory" if memory else "_run/blog")/"mark1-site-killed"
     old.mkdir()
     os.utime(old, (0, 0))
-    monkeypatch.setattr(site, "MEMORY", tmp_path/("memory" if memory else "gone"))
-    with site.workplace(tmp_path) as place: assert Path(place).parent == old.parent and not old.exists()
+    monkeypatch.setattr(sync, "MEMORY", tmp_path/("memory" if memory else "gone"))
+    with sync.workplace(tmp_path) as place: assert Path(place).parent == old.parent and not old.exists()
     assert not list(old.parent.iterdir())
