@@ -67,7 +67,7 @@ def build(
     root:Path, # the repository
     base:str, # the site's address
 ) -> list[str]: # what is wrong; then nothing was built
-    "Build the site with its search index; the site that was there stays until the new one is found to be good."
+    "Build the site with its search index; the site that was there stays until the new one is found good."
     with workplace(root) as place:
         site, built = root/SITE, Path(place)
         if wrong := make_site(root, base, built): return wrong
@@ -75,8 +75,8 @@ def build(
         pages, changed, gone, whole = compare(site, built)
         keeps = whole and is_indexed(site, "pagefind/course", changed | gone)
         if not keeps: indexing.append(index_for_search(built, "pagefind/course"))
-        wrong = dead_links(built, base, root, links_to_follow(site, built, pages, changed, not whole or bool(gone)))
-        wrong += indexing_faults(indexing)
+        follow = links_to_follow(site, built, pages, changed, anew=not whole or bool(gone))
+        wrong = dead_links(built, base, root, follow) + indexing_faults(indexing)
         if not wrong: bring_up_to_date(site, built, changed, "pagefind/course/" if keeps else None)
     return wrong
 
@@ -96,12 +96,14 @@ def main(
     words:list[str]|None=None, # of the command line; those that were typed if not given
 ) -> int: # exit code
     "Build or serve the site."
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--base", help="address that the site will have "
-                                       "(default: that of GitHub Pages, from settings.ini)")
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
+    parser.add_argument(
+        "--base", help="address that the site will have (default: that of GitHub Pages, from settings.ini)")
     parser.add_argument("--serve", action="store_true", help="serve with live reload instead")
-    parser.add_argument("--port", type=int, default=1313, help="where to serve; a free one is taken where it is in use "
-                                                               "(default: 1313)")
+    parser.add_argument(
+        "--port", type=int, default=1313,
+        help="where to serve; a free one is taken where it is in use (default: 1313)")
     args = parser.parse_args(words)
     try:
         root = repository()

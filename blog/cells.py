@@ -32,7 +32,8 @@ def fold_summary(
 ) -> str: # '' where nothing is folded
     "What stands above the folded code of a cell."
     if is_imports(code): return "Imports"
-    if "exporti" in marks: return f"Answer: {', '.join(EXERCISE.findall(code))}" if "@exercise(" in code else "Internal code"
+    if "exporti" in marks and "@exercise(" in code: return f"Answer: {', '.join(EXERCISE.findall(code))}"
+    if "exporti" in marks: return "Internal code"
     return marks.get("code-summary", "Code") if marks.get("code-fold") in ("true", "show") else ""
 
 
@@ -49,9 +50,9 @@ def cell_record(
     name = label or f"cell-{number}"
     names = [name] + [f"{name}-{i}" for i in range(1, len(outputs))]
     exported = {"export", "exports"} & marks.keys() and code and not is_imports(code)
+    shows = [part for output, name in zip(outputs, names) if (part := shown(output, name, files))]
     record = {"label": label, "caption": marks.get("fig-cap") or marks.get("tbl-cap", ""),
               "alt": marks.get("fig-alt", ""), "code": "" if marks.get("echo") == "false" else code,
               "fold": fold_summary(marks, code), "open": marks.get("code-fold") == "show",
-              "defines": names_defined(code) if exported else [],
-              "outputs": [part for output, name in zip(outputs, names) if (part := shown(output, name, files))]}
+              "defines": names_defined(code) if exported else [], "outputs": shows}
     return record if record["code"] or record["outputs"] else None

@@ -1,4 +1,4 @@
-"Say what is wrong in notes and chapters, with the file and the line that a person wrote, out of what Hugo says."
+"Say what is wrong in notes and chapters, with file and line as a person wrote them, out of what Hugo says."
 import re
 import tomllib
 from datetime import date
@@ -16,7 +16,8 @@ def in_repository(
     line = re.sub(r'"([^"]+:\d+:\d+)"', r"\1", message.replace(f"{root}/", "")).strip()
     line = re.sub(r"^.*?(?=\S+:\d+: )", "", line, count=1) # what Hugo was doing when it found it
     line = re.sub(r"(\S+?:\d+):\d+(:|$)", r"\1\2", line) # columns are Hugo's, not the reader's
-    line = re.sub(r'failed to extract shortcode: template for shortcode ("[^"]*") not found', r"there is no shortcode \1; there is embed", line)
+    line = re.sub(r'failed to extract shortcode: template for shortcode ("[^"]*") not found',
+                  r"there is no shortcode \1; there is embed", line)
     line = line.replace("unclosed shortcode action", "a shortcode above does not end; close it with >}}")
     place = re.match(r"(\S+/index\.md):(\d+)", line)
     if place and place[1] in origins:
@@ -31,17 +32,20 @@ def front_matter_fault(
 ) -> tuple[int, str]|None: # line and sentence
     "What is wrong with the TOML between a note's `+++` lines."
     lines = text.splitlines()
-    if not lines or lines[0].rstrip() != "+++": return 1, "it does not begin with front matter; write +++, title=, date= and +++ above the text"
+    if not lines or lines[0].rstrip() != "+++":
+        return 1, "it does not begin with front matter; write +++, title=, date= and +++ above the text"
     end = next((number for number, line in enumerate(lines[1:], 1) if line.rstrip() == "+++"), None)
     if end is None: return 1, "its front matter does not end; write a line +++ below it"
     try: front = tomllib.loads("\n".join(lines[1:end]))
     except tomllib.TOMLDecodeError as error:
         place = re.search(r" \(at line (\d+), column \d+\)", str(error))
         number = int(place[1]) if place else end # of the line in the text, counted from 0
-        if lines[number].startswith("date"): return number + 1, "its date is none; write one such as date=2021-12-19"
+        if lines[number].startswith("date"):
+            return number + 1, "its date is none; write one such as date=2021-12-19"
         return number + 1, f"its front matter is no TOML: {str(error).replace(place[0] if place else '', '')}"
     number = next((number for number, line in enumerate(lines[:end], 1) if line.startswith("date")), 1)
-    if not isinstance(front.get("date"), date): return number, "it has no date; write one into its front matter, such as date=2021-12-19"
+    if not isinstance(front.get("date"), date):
+        return number, "it has no date; write one into its front matter, such as date=2021-12-19"
 
 
 def front_matter_faults(
@@ -78,5 +82,6 @@ def complaints(
             place = in_repository(f"{raw[1]}:{number}:1", root, origins)
             found.append(f"{place}: raw HTML ({tag}) is left out of pages; write it as Markdown")
         error = re.match(r"(?:ERROR|Error:) (.*)", line)
-        if error and not re.search(r"logged \d+ error", error[1]): found.append(in_repository(error[1], root, origins))
+        if error and not re.search(r"logged \d+ error", error[1]):
+            found.append(in_repository(error[1], root, origins))
     return list(dict.fromkeys(found))

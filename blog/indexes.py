@@ -18,7 +18,8 @@ def index_for_search(
 ) -> subprocess.Popen:
     "Start Pagefind on the pages of one index; the search page reads all of them as one."
     pages = f"{{{','.join(INDEXES[folder])}}}/**/*.html"
-    command = [binary("pagefind_bin/pagefind"), "--quiet", "--site", str(site), "--glob", pages, "--output-subdir", folder]
+    command = [binary("pagefind_bin/pagefind"), "--quiet", "--site", str(site), "--glob", pages,
+               "--output-subdir", folder]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -27,7 +28,8 @@ def indexing_faults(
 ) -> list[str]: # a sentence each
     "Wait for Pagefind, and say where it failed."
     said = {process: process.communicate()[0].strip() for process in indexing}
-    return [f"the search index could not be made: {text}" for process, text in said.items() if process.returncode]
+    failed = [text for process, text in said.items() if process.returncode]
+    return [f"the search index could not be made: {text}" for text in failed]
 
 
 def is_indexed(

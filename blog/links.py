@@ -34,7 +34,7 @@ def target_of(
     page:Path, # of the site
     site:Path, # built
     base:str, # its address
-) -> tuple[Path, str]|None: # a file, there or not, and a name on it, or ''; None for a link that leaves the site
+) -> tuple[Path, str]|None: # a file, there or not, and a name on it or ''; None outside the site
     "Where a link leads."
     prefix = urlsplit(base).path
     address = link.removeprefix(base.removesuffix(prefix)) if link.startswith(base) else link

@@ -2,11 +2,11 @@
 import re
 from base64 import b64decode
 
-PICTURES = {"image/svg+xml": "svg", "image/png": "png", "image/jpeg": "jpg"} # the first that is there is taken
+PICTURES = {"image/svg+xml": "svg", "image/png": "png", "image/jpeg": "jpg"} # the first there is is taken
 KEPT = set("div table caption thead tbody tfoot tr th td b strong em i code sub sup br".split()) # of tables
 LOST = "style", "script", "progress" # with all they hold
 ANSI = re.compile(r"\x1b\[[\d;]*m")
-NUMBER = re.compile(r"[-+−]?[\d,]*\.?\d+(e[-+]?\d+)? ?%?|\d+(:\d\d)+|nan|NaN|") # or a time; or nothing, among numbers
+NUMBER = re.compile(r"[-+−]?[\d,]*\.?\d+(e[-+]?\d+)? ?%?|\d+(:\d\d)+|nan|NaN|") # or a time, or nothing
 
 
 def joined(
@@ -79,6 +79,6 @@ def shown(
         table = plain_table(joined(data["text/html"]))
         return {"table": table} if table else None
     if "text/markdown" in data: return {"markdown": joined(data["text/markdown"])}
-    text = output.get("text") or data.get("text/plain") or output.get("traceback", "") # of a stream, a result, an error
-    text = ANSI.sub("", joined(text)).rstrip()
+    said = output.get("text"), data.get("text/plain"), output.get("traceback") # stream, result, error
+    text = ANSI.sub("", joined(next(filter(None, said), ""))).rstrip()
     return {"text": text} if text else None

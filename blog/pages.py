@@ -1,8 +1,8 @@
-"""Turn the notebooks in nbs/ into pages for Hugo: prose stays Markdown, code and outputs become data, pictures files.
+"""Turn notebooks into pages for Hugo: prose stays Markdown, code and outputs become data, pictures files.
 
-One page a notebook and one a module of the library, under _run/blog/content. What is made of a notebook is kept until
-the notebook, the library or a file of this folder changes; a file is written only where it differs. So neither the
-next build nor the server with live reload does again what is done.
+One page a notebook and one a module of the library, under _run/blog/content. What is made of a notebook is
+kept until the notebook, the library or a file of this folder changes; a file is written only where it
+differs. So neither the next build nor the server with live reload does again what is done.
 """
 import json
 import re
@@ -16,7 +16,7 @@ from mark1.chapters import data_of, find_chapters, fingerprint, setting, stored_
 from reference import module_entries
 
 PAGES, KEPT_PAGES = Path("_run/blog/content"), Path("_run/blog/pages.json") # below the repository
-BADGE = re.compile(r"\[!\[[^\]]*\]\([^)]*\)\]\([^)]*\) ?") # a linked picture of another host; the site has its own
+BADGE = re.compile(r"\[!\[[^\]]*\]\([^)]*\)\]\([^)]*\) ?") # a linked picture of another host
 WARNING = re.compile(r"/ipykernel_\d+/\S*: (\w*Warning)") # which names a file that is gone
 TITLE = re.compile(r"# (.+?)\n+> (.+)\n*|# (.+)\n*") # and the sentence below it
 MODULE = re.compile(r"^#\| default_exp (\w+)", re.MULTILINE)
@@ -45,13 +45,14 @@ def checked_record(
     name:str, # of the notebook's file
     files:dict[str, bytes], # takes its pictures
 ) -> dict|None: # of `cell_record`
-    "What the page needs to know of a cell. `ValueError` for one that shows a warning, or exports what is no Python."
+    "What the page needs to know of a cell. `ValueError` for one that shows a warning or exports no Python."
     place = f"nbs/{name}, cell {number + 1}"
     try: record = cell_record(cell, number, files)
-    except SyntaxError as error: raise ValueError(f"{place}: it is exported and is no Python: {error.msg}") from error
+    except SyntaxError as error:
+        raise ValueError(f"{place}: it is exported and is no Python: {error.msg}") from error
     warned = record and WARNING.search("\n".join(output.get("text", "") for output in record["outputs"]))
-    if warned: raise ValueError(f"{place}: it shows a {warned[1]} with the name of a temporary file; mend what it "
-                                f"warns of, and run `make refresh CHAPTERS={Path(name).stem}`")
+    if warned: raise ValueError(f"{place}: it shows a {warned[1]} with the name of a temporary file; "
+                                f"mend what it warns of, and run `make refresh CHAPTERS={Path(name).stem}`")
     return record
 
 
@@ -60,7 +61,7 @@ def parts_of(
     name:str, # of its file
     begin:int, # where the prose of the first cell begins, after the title
     files:dict[str, bytes], # takes the pictures
-) -> tuple[list[tuple[int, str]], list[dict]]: # Markdown with the number of its cell, from 1; records that it calls for
+) -> tuple[list[tuple[int, str]], list[dict]]: # cell, from 1, and Markdown; records it calls for
     "The parts of a page, in the order of the cells."
     parts, records = [], []
     for number, cell in enumerate(notebook.cells):
@@ -86,10 +87,11 @@ def chapter_page(
     notebook:dict, # as execnb reads it
     name:str, # of its file
     library:Path, # folder of the modules
-) -> tuple[dict, str, dict[str, bytes], Starts]: # front matter, Markdown, pictures; lines counted in the Markdown
+) -> tuple[dict, str, dict[str, bytes], Starts]: # front matter, Markdown, pictures; lines of the Markdown
     "A notebook as the parts of a page. `ValueError` where it has no title or shows a warning."
     title = TITLE.match(notebook.cells[0].source if notebook.cells else "")
-    if not title: raise ValueError(f"nbs/{name}: it does not begin with a title, '# …'; write one into its first cell")
+    if not title:
+        raise ValueError(f"nbs/{name}: it does not begin with a title, '# …'; write one into its first cell")
     files, starts, line = {}, [], 1
     parts, records = parts_of(notebook, name, title.end(), files)
     for number, text in parts:
@@ -130,7 +132,7 @@ def page_text(
 def colour(
     records:list[dict], # of `cell_record`
 ):
-    "Colour the code of cells: here, since a page that is kept is coloured once, and Hugo would do it in each build."
+    "Colour the code of cells: once, as pages are kept; Hugo would do it in each build."
     from pygments import highlight # here, for most builds change no chapter, and do not need it
     from pygments.formatters import HtmlFormatter
     from pygments.lexers import PythonLexer
@@ -149,7 +151,8 @@ def module_page(
     entries = module_entries(notebook)
     names = ", ".join(entry["name"] for entry in entries)
     if entries: return page_text({
-        "title": f"mark1.{module}", "weight": weight, "entries": entries, "chapter": stem, "source": f"nbs/{stem}.ipynb",
+        "title": f"mark1.{module}", "weight": weight, "entries": entries, "chapter": stem,
+        "source": f"nbs/{stem}.ipynb",
         "description": f"Functions, classes and constants of chapter {stem[:2]}: {names}"})
 
 
@@ -177,9 +180,10 @@ def write_fault(
     path:Path, # the notebook
     fault:str, # a sentence
 ):
-    "Have a page stop Hugo, which says and shows the fault; what the page held stays, for notes that embed it."
+    "Have a page stop Hugo, which says and shows the fault; what it held stays, for notes that embed it."
     body = ""
-    front = {"title": path.stem, "description": "", "source": f"nbs/{path.name}", "module": "", "data": "none", "cells": []}
+    front = {"title": path.stem, "description": "", "source": f"nbs/{path.name}"}
+    front |= {"module": "", "data": "none", "cells": []}
     with suppress(OSError):
         text = page.read_text(encoding="utf-8")
         front, end = json.JSONDecoder().raw_decode(text)

@@ -1,4 +1,4 @@
-"Start the two programs that make the site: Hugo, which makes the pages, and Pagefind, which makes the index of the search."
+"Start the programs that make the site: Hugo makes the pages, Pagefind the index of the search."
 import os
 import subprocess
 import sysconfig
@@ -10,7 +10,10 @@ from mark1.chapters import setting
 def binary(
     place:str, # below site-packages
 ) -> str:
-    "A program that a Python package brings; the package's own wrapper prints a line too many. `FileNotFoundError` without it."
+    """A program that a Python package brings; the package's own wrapper prints a line too many.
+
+    `FileNotFoundError` without it.
+    """
     path = Path(sysconfig.get_path("platlib"))/place
     found = [each for each in (path, path.with_suffix(".exe")) if each.is_file()]
     if not found: raise FileNotFoundError(f"{path.name} is not installed; run `make setup`")
@@ -22,9 +25,11 @@ def hugo(
     *words:str, # of its command line
     **options, # of `subprocess.Popen`
 ) -> subprocess.Popen:
-    "Start Hugo, with what the templates take from settings.ini; GOGC lets it collect garbage less often, a tenth of its time."
-    facts = {"repository": setting("git_url"), **{name: setting(name) for name in ("description", "author", "branch")}}
-    environment = {"GOGC": "400", **os.environ, **{f"HUGO_PARAMS_{name.upper()}": value for name, value in facts.items()}}
+    "Start Hugo, with what the templates take from settings.ini."
+    facts = {"repository": setting("git_url")}
+    facts |= {name: setting(name) for name in ("description", "author", "branch")}
+    environment = {"GOGC": "400", **os.environ} # garbage is collected less often: a tenth of Hugo's time
+    environment |= {f"HUGO_PARAMS_{name.upper()}": value for name, value in facts.items()}
     command = [binary("hugo/binaries/hugo"), *words, "--source", str(root), "--config", "blog/hugo.toml",
                "--noBuildLock", "--cacheDir", str(root/"_run"/"hugo")]
     return subprocess.Popen(command, cwd=root, env=environment, **options)

@@ -1,4 +1,4 @@
-"The library reference: what the cells that a notebook exports define, read from their source without running it."
+"The library reference: what the exported cells of a notebook define, read from their source."
 import ast
 import io
 import tokenize
@@ -86,14 +86,15 @@ def constants(
     node:ast.Assign,
     comments:dict[int, str], # of `comments_of`
 ) -> list[dict]: # as of `documented`
-    "What the library reference says of constants; of several that are assigned at once, each with its own value."
+    "What the library reference says of constants; of several assigned at once, each with its own value."
     target, value, names = node.targets[0], node.value, public_names(node)
     texts = [ast.unparse(node)]*len(names)
     if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
         if len(target.elts) == len(value.elts) == len(names):
             texts = [f"{name} = {ast.unparse(part)}" for name, part in zip(names, value.elts)]
     doc = comments.get(node.end_lineno, "")
-    return [{"name": name, "kind": "constant", "signature": text, "doc": doc} for name, text in zip(names, texts)]
+    return [{"name": name, "kind": "constant", "signature": text, "doc": doc}
+            for name, text in zip(names, texts)]
 
 
 def class_entry(
@@ -115,10 +116,10 @@ def function_entry(
     comments:dict[int, str], # of `comments_of`
 ) -> dict: # as of `documented`
     "What the library reference says of a function."
-    returns = None
-    if node.returns: returns = {"type": ast.unparse(node.returns), "doc": comments.get(node.returns.end_lineno, "")}
+    returns, result = node.returns, None
+    if returns: result = {"type": ast.unparse(returns), "doc": comments.get(returns.end_lineno, "")}
     return {"name": node.name, "doc": ast.get_docstring(node) or "", "kind": "function",
-            "signature": signature(node), "parameters": parameters(node, comments), "returns": returns}
+            "signature": signature(node), "parameters": parameters(node, comments), "returns": result}
 
 
 def documented(

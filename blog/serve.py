@@ -1,7 +1,9 @@
-"""Serve the site while notes and chapters are written: Hugo shows each save, says what is wrong, and ends with this command.
+"""Serve the site while notes and chapters are written: Hugo shows each save, and what is wrong.
 
-Hugo watches the notes itself; chapters are made into pages anew when their notebook or the library is saved. A notebook that
-cannot be made into a page stops Hugo by its fault, so that the browser shows it as it shows a fault of a note.
+Hugo watches the notes itself; chapters are made into pages anew when their notebook or the library is saved.
+A notebook that cannot be made into a page stops Hugo by its fault, and the browser shows it as it does a
+note's. What `make site` finds wrong in a note beside that, its front matter and its numbers, is said when the
+note is saved.
 """
 import ctypes
 import os
@@ -17,17 +19,20 @@ from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
 
-from faults import complaints
+from faults import complaints, front_matter_faults
 from indexes import INDEXES, index_for_search, indexing_faults
+from origins import unsourced
 from pages import PAGES, make_pages
 from programs import hugo
 
-SERVED = Path("_run/blog/served") # below the repository; what a server shows, in a folder named after its port
+SERVED = Path("_run/blog/served") # below the repository; a folder for each port is in it
 MADE_OF = "nbs", "mark1" # what the pages of chapters are made of
 ALL = *MADE_OF, "lesson_notes", "blog"
 WARNING = re.compile(r"^WARN +(?=\S+:\d+:\d+)") # one of our own templates, with a place
+NOTE = re.compile(r"Source changed /notes/(.+\.md)$") # what Hugo says when one was saved
 TICK = .1 # seconds between two looks at the files
-ENDS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)] # Windows lacks the last
+ENDS = [signal.SIGINT, signal.SIGTERM]
+if hasattr(signal, "SIGHUP"): ENDS.append(signal.SIGHUP) # Windows lacks it
 
 
 def free_port(
@@ -36,7 +41,7 @@ def free_port(
     "The wanted port of the loopback address, or another where it is in use."
     for port in (wanted, 0):
         with socket.socket() as probe, suppress(OSError, OverflowError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1) # one that has just been let go is free
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1) # one just let go is free
             probe.bind(("127.0.0.1", port))
             return probe.getsockname()[1]
 
@@ -51,12 +56,16 @@ def saved(
         for place, _, names in os.walk(root/folder):
             if os.path.basename(place).startswith((".", "__")): continue # checkpoints, and what Python keeps
             for name in names:
-                with suppress(OSError): moments[f"{place}/{name}"] = os.stat(f"{place}/{name}").st_mtime_ns # else it is gone
+                path = f"{place}/{name}"
+                with suppress(OSError): moments[path] = os.stat(path).st_mtime_ns # else it is gone
     return moments
 
 
 def end_when_asked():
-    "Let Ctrl-C, a closed terminal and `kill` raise `SystemExit`, with the code that a shell gives; what is ignored, as under nohup, stays so."
+    """Let Ctrl-C, a closed terminal and `kill` raise `SystemExit`, with the code that a shell gives.
+
+    What is ignored from the start, as under nohup, stays so.
+    """
     def end(number, _):
         for each in ENDS: signal.signal(each, signal.SIG_IGN) # what follows is not cut short by asking twice
         sys.exit(128 + number)
@@ -65,8 +74,11 @@ def end_when_asked():
 
 
 def end_with_parent():
-    "In a child on Linux: be ended when the parent is killed. Elsewhere Hugo ends when it next says something that nobody reads."
+    "In a child on Linux: be ended when the parent is killed."
     ctypes.CDLL(None).prctl(1, signal.SIGTERM) # 1 is PR_SET_PDEATHSIG
+
+
+TIED = {"preexec_fn": end_with_parent} if sys.platform == "linux" else {} # else it ends at its next word
 
 
 class Server:
@@ -85,14 +97,18 @@ class Server:
         "Make the pages, and start Hugo on them."
         self.all, self.chapters = saved(self.root, ALL), saved(self.root, MADE_OF) # before anything is read
         self.latest, self.serves = self.chapters, False
-        self.wrong, self.found, self.stands, self.fails = [], [], False, False # the site stands still; the build at work fails
+        self.wrong, self.stands = [], False # what is wrong, and whether the site stands still for it
+        self.found, self.fails = [], False # the same, of the build at work
         shutil.rmtree(self.folder, ignore_errors=True)
-        for name in ("chapters", "library"): (self.root/PAGES/name).mkdir(parents=True, exist_ok=True) # to be watched
+        for name in ("chapters", "library"):
+            (self.root/PAGES/name).mkdir(parents=True, exist_ok=True) # Hugo watches what is there
         self.make_pages()
-        self.hugo = hugo(self.root, "server", "--buildDrafts", "--port", str(self.port), "--bind", "127.0.0.1",
-                         "--baseURL", self.address, "--destination", str(self.folder), "--noHTTPCache", text=True,
-                         encoding="utf-8", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                         stderr=subprocess.STDOUT, process_group=0, preexec_fn=end_with_parent if sys.platform == "linux" else None)
+        self.hugo = hugo(
+            self.root, "server", "--buildDrafts", "--noHTTPCache", "--bind", "127.0.0.1",
+            "--port", str(self.port), "--baseURL", self.address, "--destination", str(self.folder),
+            text=True, encoding="utf-8",
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            process_group=0, **TIED) # Ctrl-C reaches this process alone, which then ends Hugo
         self.programs, self.lines = [self.hugo], SimpleQueue()
         self.reader = Thread(target=lambda: [self.lines.put(line) for line in self.hugo.stdout], daemon=True)
         self.reader.start()
@@ -100,12 +116,12 @@ class Server:
     def make_pages(self):
         "Make pages of the notebooks that have changed; faults among them are shown, and said, by Hugo."
         try: self.origins, _ = make_pages(self.root)
-        except (ValueError, OSError) as error: print(f"mark1: {error}", flush=True) # no chapter at all, no room on the disk
+        except (ValueError, OSError) as error: print(f"mark1: {error}", flush=True) # no chapter, no room
 
     def keep_up(self):
-        "Make pages anew when a notebook or a module has been saved: the second time that it is seen so, for saving takes a moment."
+        "Make pages anew when a notebook or a module has been saved."
         now = saved(self.root, MADE_OF)
-        if now != self.chapters and now == self.latest:
+        if now != self.chapters and now == self.latest: # seen so twice, for saving takes a moment
             self.chapters = now
             self.make_pages()
         self.latest = now
@@ -116,6 +132,15 @@ class Server:
         self.programs += indexing
         for sentence in indexing_faults(indexing): print(f"mark1: {sentence}", flush=True)
 
+    def note_faults(self,
+        name:str, # of a note that was saved
+    ) -> list[str]: # a sentence each
+        "What is wrong in a note that Hugo does not see."
+        place = f"lesson_notes/{name}"
+        try: text = (self.root/place).read_text(encoding="utf-8")
+        except (OSError, ValueError): return [] # it is gone, or Hugo says it
+        return front_matter_faults({place: text}) + unsourced(text, place)
+
     def listen(self):
         "Say what Hugo finds wrong, and when it is mended; heed that it serves, and where a build ends."
         while not self.lines.empty():
@@ -125,12 +150,14 @@ class Server:
             if line.startswith("Web Server is available") and not self.serves:
                 self.serves = True
                 self.index()
+                self.say()
                 print(f"mark1: the site is at {self.address}{self.taken}; Ctrl-C ends it", flush=True)
+            if note := NOTE.match(line): self.found += self.note_faults(note[1])
             if line.startswith("Total in "): self.say()
 
     def goes_on(self,
     ) -> bool: # False when Hugo has ended after it served the site
-        "Look once at what was saved and at what Hugo says; where a fault kept it from starting, start it when something is saved."
+        "Look once at what was saved and what Hugo says; start it anew where a fault kept it from serving."
         if not self.hugo:
             if saved(self.root, ALL) != self.all: self.start()
             return True

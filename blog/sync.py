@@ -6,14 +6,14 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-LAST = "pagefind/notes/pagefind-entry.json" # removed before all, written after all: where it is, the site is whole
+LAST = "pagefind/notes/pagefind-entry.json" # removed first, written last: where it is, a site is whole
 MEMORY = Path("/dev/shm") # where Linux keeps files in memory
 
 
 def workplace(
     root:Path, # the repository
 ) -> tempfile.TemporaryDirectory:
-    "A folder to build in: in memory, where thousands of files are made much quicker, if there is room; else in _run."
+    "A folder to build in: in memory, where many files are made much quicker, if there is room; else in _run."
     roomy = os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 2e9
     folder = MEMORY if roomy else root/"_run"/"blog"
     for rest in folder.glob("mark1-site-*"): # of a build that was killed
@@ -41,7 +41,7 @@ def is_same(
 def compare(
     site:Path, # that was there
     built:Path, # the new one, without indexes of the search
-) -> tuple[set[str], set[str], set[str], bool]: # files of the new one; those changed; those gone; whether the old is whole
+) -> tuple[set[str], set[str], set[str], bool]: # files; those changed; those gone; whether the old is whole
     "What differs between two sites, the indexes of the search aside."
     pages = files_of(built)
     changed = {name for name in pages if not is_same(f"{site}/{name}", f"{built}/{name}")}

@@ -236,6 +236,19 @@ def test_a_faulty_note_is_named_and_the_mended_one_is_shown(author, terminal):
 
 
 NO_NOTEBOOK = r"nbs/01_toy.ipynb: it is no notebook \(.+\); save it once more"
+def test_what_else_make_site_would_say_of_a_note_is_said_when_it_is_saved(author):
+    author.note.write_text(FRONT + "Words, <b>bold</b>.\n")
+    typed = author.type(SERVE)
+    assert "mark1: lesson_notes/2021-12-19.md:6: raw HTML (<b>)" in typed.said # which is there from the start
+    for text, said in ((FRONT + "It got 13 of 80 wrong.\n", "6: '13 of 80' has no source"), ("Bare words.\n", "1: it does not begin with front matter")):
+        author.note.write_text(text)
+        shows(typed, text.splitlines()[-1])
+        typed.waits_for(re.escape(f"mark1: lesson_notes/2021-12-19.md:{said}"))
+    author.note.write_text(FRONT + "Better words.\n")
+    shows(typed, "Better words.")
+    assert typed.said.count("13 of 80' has") == 1 == typed.said.count("does not begin")
+
+
 CHAPTERS = { # what is wrong: what is done to the chapter's file, what is said
     "half-saved": (lambda path: path.write_text(path.read_text()[:-40]), NO_NOTEBOOK),
     "empty": (lambda path: path.write_text(""), NO_NOTEBOOK),
