@@ -138,29 +138,45 @@ def install_peer():
 def reload_seconds(
     home:Path, # of `our_site`
     edits:int=10,
-) -> list[float]: # from saving a note to its new text being served
-    "Edit a note under the server with live reload, and time when its page has changed."
-    process = subprocess.Popen([sys.executable, "blog/build.py", "--serve", "--port", "0"], cwd=home, text=True, stdout=subprocess.PIPE)
+) -> tuple[list[float], list[float]]: # of a note, and of a chapter, from saving it to its new text being served
+    "Edit a note and a chapter in turn under the server with live reload, and time when their pages have changed."
+    command = [sys.executable, "blog/build.py", "--serve", "--port", "0"]
+    process = subprocess.Popen(command, cwd=home, text=True, stdout=subprocess.PIPE)
+    def page(place):
+        "What is served; '' while it is being written."
+        try: return urllib.request.urlopen(address + place, timeout=10).read().decode()
+        except (HTTPException, OSError): return ""
+    def seconds(path, text, place, mark):
+        "Save a file, and wait until its page has the mark."
+        time.sleep(1)
+        start = time.monotonic()
+        path.write_text(text, encoding="utf-8")
+        while mark not in page(place):
+            if time.monotonic() > start + 30: raise SystemExit(f"the page {place} did not change in 30 s")
+            time.sleep(.02)
+        return time.monotonic() - start
     try:
         address = next(found[1] for line in process.stdout if (found := re.search(r"the site is at (http://\S+:\d+/)", line)))
-        note = sorted((home/"lesson_notes").glob("*.md"))[-1]
-        def page():
-            "What is served; '' while it is being written."
-            try: return urllib.request.urlopen(f"{address}notes/{note.stem}/", timeout=10).read().decode()
-            except HTTPException: return ""
-        times, text = [], note.read_text()
+        note, chapter = sorted((home/"lesson_notes").glob("*.md"))[-1], home/"nbs"/"03_metrics.ipynb"
+        text, notebook = note.read_text(), json.loads(chapter.read_text(encoding="utf-8"))
+        notes, chapters = [], []
         for number in range(edits):
-            time.sleep(1)
-            start = time.monotonic()
-            note.write_text(f"{text}\nedited-{number}-times\n")
-            while f"edited-{number}-times" not in page():
-                if time.monotonic() > start + 30: raise SystemExit("the page did not change in 30 s")
-                time.sleep(.02)
-            times.append(time.monotonic() - start)
-        return times
+            mark = f"edited-{number}-times"
+            notes.append(seconds(note, f"{text}\n{mark}\n", f"notes/{note.stem}/", mark))
+            cell = {"cell_type": "markdown", "id": "edited", "metadata": {}, "source": [mark]}
+            edited = json.dumps({**notebook, "cells": [*notebook["cells"], cell]}, ensure_ascii=False)
+            chapters.append(seconds(chapter, edited, f"chapters/{chapter.stem}/", mark))
+        return notes, chapters
     finally:
         process.terminate()
         process.wait()
+
+
+def middle_and_slowest(
+    seconds:list[float],
+) -> list[float]: # two
+    "Median and slowest."
+    return [round(statistics.median(seconds), 2), round(max(seconds), 2)]
 
 
 def last_peers(
@@ -185,7 +201,7 @@ def main():
             theirs[f"Sphinx, {count:,} notes"] = lambda peer=peer: insist(
                 [PEER/"bin"/"sphinx-build", "-q", "-E", "-a", "-j", os.cpu_count(), ".", "_build"], peer)
         first, times = measure(ours, 1), measure(ours, args.rounds)
-        reloads = reload_seconds(Path(folder)/"ours-100")
+        notes, chapters = reload_seconds(Path(folder)/"ours-100")
         peers = {name: round(value, 2) for name, (value,) in measure(theirs, 1).items()} if theirs else last_peers()
     figures = compare(times, "ours, 1,000 notes")
     thousand, hundred = (statistics.median(times[f"ours, {count} notes"]) for count in ("1,000", "100"))
@@ -194,7 +210,8 @@ def main():
         "the peer, once, seconds": peers,
         "1,000 notes, seconds, median (goal: at most 5)": round(thousand, 2),
         "1,000 notes over 100 notes (linear: at most 10)": round(thousand/hundred, 2),
-        "live reload of an edited note, seconds, median and slowest of 10 (goal: under 1)": [round(statistics.median(reloads), 2), round(max(reloads), 2)]})
+        "live reload of an edited note, seconds, median and slowest of 10 (goal: under 1)": middle_and_slowest(notes),
+        "live reload of an edited chapter, seconds, median and slowest of 10 (goal: under 3)": middle_and_slowest(chapters)})
 
 
 if __name__ == "__main__": main()

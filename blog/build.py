@@ -4,47 +4,24 @@
     python blog/build.py --serve    serve with live reload; a saved note is shown at once (make blog)
 """
 import argparse
-import hashlib
-import json
-import os
 import re
-import shutil
-import signal
-import socket
 import subprocess
 import sys
-import sysconfig
-import tempfile
 import time
-import tomllib
-from contextlib import suppress
-from datetime import date
-from importlib.metadata import version
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
+from faults import complaints, front_matter_faults
+from indexes import index_for_search, indexing_faults, is_indexed
+from links import dead_links, names_in
 from mark1.chapters import repository, setting
-from origins import unsourced as unsourced_numbers
 from pages import make_pages
+from programs import hugo
+from serve import serve
+from sourced import unsourced_numbers
+from sync import bring_up_to_date, compare, workplace
 
-SITE, SERVED = Path("_site"), Path("_run/blog/served") # below the repository; the second is what the server shows
-INDEXES = {"pagefind/notes": ("notes",), "pagefind/course": ("chapters", "glossary", "library", "start")} # of the search: folder, and where its pages lie
-LAST = "pagefind/notes/pagefind-entry.json" # is removed before any other file is touched, and written after all: where it is, the site is whole
-MEMORY = Path("/dev/shm") # where Linux keeps files in memory
-RAW = re.compile(r"<!--|</?[a-zA-Z][^>\n]*>") # raw HTML, in a line outside of code
-MAIN = re.compile(r'<main [^>]*data-source="?([^" >]+)')
-LINK = re.compile(r'<a\b[^>]*?\shref="?([^"\s>]*)')
-ID = re.compile(r'\sid="?([^"\s>]+)')
-
-
-def binary(
-    place:str, # below site-packages
-) -> str:
-    "A program that a Python package brings; the package's own wrapper prints a line too many. `FileNotFoundError` without it."
-    path = Path(sysconfig.get_path("platlib"))/place
-    found = [each for each in (path, path.with_suffix(".exe")) if each.is_file()]
-    if not found: raise FileNotFoundError(f"{path.name} is not installed; run `make setup`")
-    return str(found[0])
+SITE = Path("_site") # below the repository
 
 
 def base_url(
@@ -54,259 +31,54 @@ def base_url(
     return f"https://{owner}.github.io/{name}/"
 
 
-def hugo(
+def make_site(
     root:Path, # the repository
-    *words:str, # of its command line
-    **options, # of `subprocess.Popen`
-) -> subprocess.Popen:
-    "Start Hugo, with what the templates take from settings.ini; GOGC lets it collect garbage less often, a tenth of its time."
-    facts = {"repository": setting("git_url"), **{name: setting(name) for name in ("description", "author", "branch")}}
-    environment = {"GOGC": "400", **os.environ, **{f"HUGO_PARAMS_{name.upper()}": value for name, value in facts.items()}}
-    command = [binary("hugo/binaries/hugo"), *words, "--source", str(root), "--config", "blog/hugo.toml", "--noBuildLock", "--cacheDir", str(root/"_run"/"hugo")]
-    return subprocess.Popen(command, cwd=root, env=environment, **options)
+    base:str, # the site's address
+    built:Path, # takes the site
+) -> list[str]: # what is wrong
+    "Make all pages, and look at the notes while Hugo works."
+    origins, faults = make_pages(root)
+    if faults: raise ValueError("\nmark1: ".join(faults))
+    paths = sorted((root/"lesson_notes").glob("*.md"))
+    notes = {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in paths}
+    process = hugo(root, "--baseURL", base, "--destination", str(built), text=True,
+                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    wrong = front_matter_faults(notes)
+    numbers = unsourced_numbers(root, notes)
+    log = process.communicate()[0]
+    if wrong: return wrong # Hugo says less of these
+    wrong = complaints(log, root, origins) + numbers
+    return wrong or ([log.strip()] if process.returncode else [])
 
 
-def in_repository(
-    message:str, # of Hugo
-    root:Path, # the repository
-    origins:dict, # of `make_pages`
-) -> str: # one line
-    "An error of Hugo's, the file and line in it those that a person wrote."
-    line = re.sub(r'"([^"]+:\d+:\d+)"', r"\1", message.replace(f"{root}/", "")).strip()
-    line = re.sub(r"^.*?(?=\S+:\d+: )", "", line, count=1) # what Hugo was doing when it found it
-    line = re.sub(r"(\S+?:\d+):\d+(:|$)", r"\1\2", line) # columns are Hugo's, not the reader's
-    line = re.sub(r'failed to extract shortcode: template for shortcode ("[^"]*") not found', r"there is no shortcode \1; there is embed", line)
-    line = line.replace("unclosed shortcode action", "a shortcode above does not end; close it with >}}")
-    place = re.match(r"(\S+/index\.md):(\d+)", line)
-    if place and place[1] in origins:
-        notebook, starts = origins[place[1]]
-        cell = max((cell for start, cell in starts if start <= int(place[2])), default=1)
-        line = line.replace(place[0], f"{notebook}, cell {cell}", 1)
-    return line
-
-
-def front_matter_fault(
-    text:str, # of a note
-) -> tuple[int, str]|None: # line and sentence
-    "What is wrong with the TOML between a note's `+++` lines."
-    lines = text.splitlines()
-    if not lines or lines[0].rstrip() != "+++": return 1, "it does not begin with front matter; write +++, title=, date= and +++ above the text"
-    end = next((number for number, line in enumerate(lines[1:], 1) if line.rstrip() == "+++"), None)
-    if end is None: return 1, "its front matter does not end; write a line +++ below it"
-    try: front = tomllib.loads("\n".join(lines[1:end]))
-    except tomllib.TOMLDecodeError as error:
-        place = re.search(r" \(at line (\d+), column \d+\)", str(error))
-        number = int(place[1]) if place else end # of the line in the text, counted from 0
-        if lines[number].startswith("date"): return number + 1, "its date is none; write one such as date=2021-12-19"
-        return number + 1, f"its front matter is no TOML: {str(error).replace(place[0] if place else '', '')}"
-    number = next((number for number, line in enumerate(lines[:end], 1) if line.startswith("date")), 1)
-    if not isinstance(front.get("date"), date): return number, "it has no date; write one into its front matter, such as date=2021-12-19"
-
-
-def first_raw(
-    path:Path, # Markdown
-) -> tuple[int, str]: # line and tag
-    "Where a note first holds raw HTML."
-    fenced = False
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if line.lstrip().startswith(("```", "~~~")): fenced = not fenced
-        found = None if fenced else RAW.search(re.sub(r"`[^`]*`|<https?://[^>]*>", "", line))
-        if found: return number, found[0]
-    return 1, "a tag"
-
-
-def complaints(
-    log:str, # what Hugo printed
-    root:Path, # the repository
-    origins:dict, # of `make_pages`
-) -> list[str]: # a sentence each, with file and line
-    "What is wrong, out of what Hugo says."
-    found = []
-    for line in log.splitlines():
-        raw = re.search(r'Raw HTML omitted while rendering "([^"]+)"', line)
-        if raw:
-            number, tag = first_raw(root/raw[1])
-            place = in_repository(f"{raw[1]}:{number}:1", root, origins)
-            found.append(f"{place}: raw HTML ({tag}) is left out of pages; write it as Markdown")
-        error = re.match(r"(?:ERROR|Error:) (.*)", line)
-        if error and not re.search(r"logged \d+ error", error[1]): found.append(in_repository(error[1], root, origins))
-    return list(dict.fromkeys(found))
-
-
-def where(
-    source:Path, # the file that a page was made of
-    text:str, # to be found in it
-    root:Path, # the repository
-) -> str: # 'file:line', or 'file' for a notebook
-    "The place of a text in a source."
-    name = source.relative_to(root)
-    if source.suffix != ".md" or not source.exists(): return str(name)
-    lines = source.read_text(encoding="utf-8").splitlines()
-    return next((f"{name}:{number}" for number, line in enumerate(lines, 1) if text in line), str(name))
-
-
-def names_in(
-    page:Path,
-) -> set[str]: # of elements
-    "What a link may lead to on a page; nothing on what is no page."
-    return set(ID.findall(page.read_text(encoding="utf-8"))) if page.suffix == ".html" and page.exists() else set()
-
-
-def dead_links(
-    site:Path, # built
-    base:str, # its address
-    root:Path, # the repository
-    names:set[str], # files of the site, of which the pages are looked at
-) -> list[str]: # a sentence each
-    "Links inside the site that lead to no page, or to no place on it."
-    ids, found, alive, prefix = {}, [], set(), urlsplit(base).path # alive: links that lead somewhere from any page
-
-    def has(path, fragment):
-        "Whether a page has an element of that name."
-        if path not in ids: ids[path] = names_in(path)
-        return fragment in ids[path]
-
-    for name in sorted(names):
-        if not name.endswith(".html"): continue
-        page = site/name
-        text = page.read_text(encoding="utf-8")
-        for link in set(LINK.findall(text)) - alive:
-            address = link.removeprefix(base.removesuffix(prefix)) if link.startswith(base) else link
-            url = urlsplit(address.replace("&amp;", "&"))
-            if url.scheme or url.netloc: continue
-            target, fragment = page, unquote(url.fragment)
-            if url.path:
-                if not url.path.startswith(prefix): target = site/"outside"
-                else: target = site/unquote(url.path.removeprefix(prefix))
-                if target.is_dir(): target /= "index.html"
-            if target.is_file() and (not fragment or has(target, fragment)):
-                if url.path: alive.add(link)
-                continue
-            source = MAIN.search(text)
-            place = where(root/source[1], f"#{fragment}" if fragment else Path(url.path).name, root) if source else page.relative_to(site)
-            found.append(f"{place}: the link {link} leads nowhere" + (f"; that page has no {fragment!r}" if target.is_file() else ""))
-    return sorted(found)
-
-
-def workplace(
-    root:Path, # the repository
-) -> tempfile.TemporaryDirectory:
-    "A folder to build in: in memory where there is room, for thousands of files are made much quicker there, else below the repository."
-    roomy = os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 2e9
-    folder = MEMORY if roomy else root/"_run"/"blog"
-    for rest in folder.glob("mark1-site-*"): # of a build that was killed
-        if time.time() - rest.stat().st_mtime > 3600: shutil.rmtree(rest, ignore_errors=True)
-    return tempfile.TemporaryDirectory(prefix="mark1-site-", dir=folder)
-
-
-def files_of(
-    folder:Path,
-) -> set[str]: # names below it
-    "All files in a folder and its folders."
-    return {f"{place}/{name}"[len(str(folder)) + 1:] for place, _, names in os.walk(folder) for name in names}
-
-
-def is_same(
-    one:str, other:str, # paths; the second is there
-) -> bool:
-    "Whether two files hold the same, and the first is there at all."
-    with suppress(OSError): # no Path: there are thousands
-        if os.stat(one).st_size != os.stat(other).st_size: return False
-        with open(one, "rb", 0) as first, open(other, "rb", 0) as second: return first.read() == second.read()
-    return False
-
-
-def bring_up_to_date(
-    folder:Path,
-    built:Path, # what it is to be like
-    wanted:set[str], # files in it
-    changed:set[str], # those that differ
-):
-    "Write the files that differ, each of them whole or not at all; remove those that are not wanted, and folders left empty."
-    (folder/LAST).unlink(missing_ok=True)
-    for name in sorted(changed | {LAST}, key=LAST.__eq__):
-        path = folder/name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(f".new-{path.name}")
-        shutil.copyfile(built/name, fresh)
-        fresh.replace(path)
-    for name in files_of(folder) - wanted:
-        (folder/name).unlink()
-        with suppress(OSError): os.removedirs((folder/name).parent) # those that are empty now
-
-
-def index_for_search(
-    site:Path, # built
-    folder:str, # one of `INDEXES`
-) -> subprocess.Popen:
-    "Start Pagefind on the pages of one index; the search page reads all of them as one."
-    command = [binary("pagefind_bin/pagefind"), "--site", str(site), "--glob", f"{{{','.join(INDEXES[folder])}}}/**/*.html", "--output-subdir", folder, "--quiet"]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-def is_indexed(
+def links_to_follow(
     site:Path, # that was there
-    folder:str, # one of `INDEXES`
-    differing:set[str], # files of the site that are new, changed or gone
-) -> bool:
-    "Whether the index that is there is that of today's pages, made by today's Pagefind."
-    try: made_by = json.loads((site/folder/"pagefind-entry.json").read_text())["version"]
-    except (OSError, ValueError, KeyError): return False
-    return made_by == version("pagefind_bin") and not any(name.split("/")[0] in INDEXES[folder] for name in differing)
-
-
-def unsourced(
-    root:Path, # the repository
-    notes:dict[str, str], # name to text
-) -> list[str]: # a sentence for each number without an origin
-    "Look at the notes that have not been found sound before, by these very rules."
-    kept, known = root/"_run"/"blog"/"sourced.json", set()
-    with suppress(OSError, ValueError): known = set(json.loads(kept.read_text())) # else all are looked at
-    rules = b"".join((root/name).read_bytes() for name in ("blog/origins.py", "settings.ini"))
-    marks = {name: hashlib.sha256(rules + text.encode()).hexdigest() for name, text in notes.items()}
-    said = {name: unsourced_numbers(text, name) for name, text in notes.items() if marks[name] not in known}
-    kept.write_text(json.dumps([mark for name, mark in marks.items() if not said.get(name)]))
-    return [sentence for sentences in said.values() for sentence in sentences]
+    built:Path, # the new one
+    pages:set[str], # of the new one
+    changed:set[str], # of them
+    anew:bool, # no site was there, or some page of it is gone
+) -> set[str]: # pages
+    "The pages whose links may be dead: those of a site that is whole were found alive, so it takes a change."
+    lost = (names_in(site/name) - names_in(built/name) for name in changed)
+    return pages if anew or any(lost) else changed
 
 
 def build(
     root:Path, # the repository
     base:str, # the site's address
 ) -> list[str]: # what is wrong; then nothing was built
-    "Build the site with its search index; the site that was there stays as it is until the new one is found to be good."
-    origins = make_pages(root)
-    notes = {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in sorted((root/"lesson_notes").glob("*.md"))}
+    "Build the site with its search index; the site that was there stays until the new one is found good."
     with workplace(root) as place:
-        built = Path(place)
-        process = hugo(root, "--baseURL", base, "--destination", place, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        faults = {name: front_matter_fault(text) for name, text in notes.items()} # while Hugo works
-        numbers = unsourced(root, notes)
-        log = process.communicate()[0]
-        wrong = [f"{name}:{fault[0]}: {fault[1]}" for name, fault in faults.items() if fault]
-        if wrong: return wrong # Hugo says less of these
-        wrong = complaints(log, root, origins) + numbers
-        if process.returncode and not wrong: wrong = [log.strip()]
-        if wrong: return wrong
-        pages, site = files_of(built), root/SITE
+        site, built = root/SITE, Path(place)
+        if wrong := make_site(root, base, built): return wrong
         indexing = [index_for_search(built, "pagefind/notes")]
-        there = files_of(site)
-        changed = {name for name in pages if not is_same(f"{site}/{name}", f"{built}/{name}")}
-        gone = {name for name in there - pages if not name.startswith("pagefind/")}
-        whole = (site/LAST).exists()
+        pages, changed, gone, whole = compare(site, built)
         keeps = whole and is_indexed(site, "pagefind/course", changed | gone)
         if not keeps: indexing.append(index_for_search(built, "pagefind/course"))
-        # the links of a site that is whole were found alive; pages that have not changed can have dead ones only where something is gone
-        follow_all = not whole or gone or any(names_in(site/name) - names_in(built/name) for name in changed)
-        wrong = dead_links(built, base, root, pages if follow_all else changed)
-        for process in indexing:
-            said = process.communicate()[0]
-            if process.returncode: wrong.append(f"the search index could not be made: {said.strip()}")
-        if wrong: return wrong
-        fresh = {f"pagefind/{name}" for name in files_of(built/"pagefind")}
-        changed |= {name for name in fresh if not is_same(f"{site}/{name}", f"{built}/{name}")}
-        wanted = pages | fresh | {name for name in there if keeps and name.startswith("pagefind/course/")}
-        bring_up_to_date(site, built, wanted, changed)
-    return []
+        follow = links_to_follow(site, built, pages, changed, anew=not whole or bool(gone))
+        wrong = dead_links(built, base, root, follow) + indexing_faults(indexing)
+        if not wrong: bring_up_to_date(site, built, changed, "pagefind/course/" if keeps else None)
+    return wrong
 
 
 def summary(
@@ -320,60 +92,28 @@ def summary(
     return f"{notes}, {some(count('chapters'), 'chapter')}, {some(count('library'), 'module')} in {SITE}/"
 
 
-def free_port(
-    wanted:int, # 0 for any
-) -> int:
-    "The wanted port of the loopback address, or another where it is in use."
-    for port in (wanted, 0):
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return probe.getsockname()[1]
-
-
-def serve(
-    root:Path, # the repository
-    port:int, # as for `free_port`
+def main(
+    words:list[str]|None=None, # of the command line; those that were typed if not given
 ) -> int: # exit code
-    "Serve the site with live reload, drafts included, until Ctrl-C; chapters are made anew when their notebook is saved."
-    make_pages(root)
-    address = f"http://localhost:{free_port(port)}/"
-    shutil.rmtree(root/SERVED, ignore_errors=True)
-    process = hugo(root, "server", "--buildDrafts", "--port", str(urlsplit(address).port), "--bind", "127.0.0.1", "--baseURL", address,
-                   "--destination", str(root/SERVED), "--noHTTPCache")
-    saved = lambda: {path: path.stat().st_mtime_ns for path in (root/"nbs").glob("*.ipynb")}
-    before, indexed = saved(), False
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)) # so that Hugo is ended then, too
-    try:
-        while process.poll() is None:
-            time.sleep(.2)
-            if not indexed and (root/SERVED/"search"/"index.html").exists(): # of the first state; `make site` makes it anew
-                for process in [index_for_search(root/SERVED, folder) for folder in INDEXES]: process.communicate()
-                print(f"mark1: the site is at {address}; Ctrl-C ends it", flush=True)
-                indexed = True
-            if saved() == before: continue
-            before = saved()
-            try: make_pages(root)
-            except (ValueError, OSError) as error: print(f"mark1: {error}", file=sys.stderr) # half saved, perhaps: the next save mends it
-    except KeyboardInterrupt: pass
-    finally:
-        process.terminate()
-        process.wait()
-    return max(process.returncode, 0)
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--base", help="address that the site will have (default: that of GitHub Pages, from settings.ini)")
+    "Build or serve the site."
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
+    parser.add_argument(
+        "--base", help="address that the site will have (default: that of GitHub Pages, from settings.ini)")
     parser.add_argument("--serve", action="store_true", help="serve with live reload instead")
-    parser.add_argument("--port", type=int, default=1313, help="where to serve; a free one is taken where it is in use (default: 1313)")
-    args = parser.parse_args()
+    parser.add_argument(
+        "--port", type=int, default=1313,
+        help="where to serve; a free one is taken where it is in use (default: 1313)")
+    args = parser.parse_args(words)
     try:
         root = repository()
         if args.serve: return serve(root, args.port)
-        if args.base and not re.match("https?://[^/]", args.base): raise ValueError(f"--base is {args.base!r}; it must begin with https:// or http://")
+        if args.base and not re.match("https?://[^/]", args.base):
+            raise ValueError(f"--base is {args.base!r}; it must begin with https:// or http://")
         base = (args.base or base_url()).removesuffix("/") + "/"
         start = time.monotonic()
         wrong = build(root, base)
+    except KeyboardInterrupt: return 130
     except (ValueError, OSError) as error:
         print(f"mark1: {error}", file=sys.stderr)
         return 2

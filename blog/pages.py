@@ -1,265 +1,114 @@
-"""Turn the notebooks in nbs/ into pages for Hugo: prose stays Markdown, code and outputs become data, pictures become files.
+"""Turn notebooks into pages for Hugo: prose stays Markdown, code and outputs become data, pictures files.
 
-One page a notebook and one a module of the library, under _run/blog/content. What is made of a notebook is kept until the
-notebook, the library or this file changes; a file is written only where it differs. So neither the next build nor the server
-with live reload does again what is done.
+One page a notebook and one a module of the library, under _run/blog/content. What is made of a notebook is
+kept until the notebook, the library or a file of this folder changes; a file is written only where it
+differs. So neither the next build nor the server with live reload does again what is done.
 """
-import ast
-import io
 import json
 import re
-import tokenize
-from base64 import b64decode
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
+from cells import cell_record, is_imports
 from execnb.nbio import read_nb
-from mark1.chapters import data_of, directives, find_chapters, fingerprint, setting, stored_facts
+from mark1.chapters import data_of, find_chapters, fingerprint, setting, stored_facts
+from reference import module_entries
 
 PAGES, KEPT_PAGES = Path("_run/blog/content"), Path("_run/blog/pages.json") # below the repository
-PICTURES = {"image/svg+xml": "svg", "image/png": "png", "image/jpeg": "jpg"} # the first that an output has is taken
-KEPT = {"div", "table", "caption", "thead", "tbody", "tfoot", "tr", "th", "td", "b", "strong", "em", "i", "code", "sub", "sup", "br"}
-BADGE = re.compile(r"\[!\[[^\]]*\]\([^)]*\)\]\([^)]*\) ?") # a linked picture of another host; the site has links of its own
-ANSI = re.compile(r"\x1b\[[\d;]*m")
+BADGE = re.compile(r"\[!\[[^\]]*\]\([^)]*\)\]\([^)]*\) ?") # a linked picture of another host
 WARNING = re.compile(r"/ipykernel_\d+/\S*: (\w*Warning)") # which names a file that is gone
-EXERCISE = re.compile(r'@exercise\(\s*"([^"]+)"')
-HEAD = re.compile(r"# (.+?)\n+> (.+)\n*")
-NUMBER = re.compile(r"[-+−]?[\d,]*\.?\d+(e[-+]?\d+)? ?%?|\d+(:\d\d)+|nan|NaN|") # or a time; or nothing, among numbers
+TITLE = re.compile(r"# (.+?)\n+> (.+)\n*|# (.+)\n*") # and the sentence below it
+MODULE = re.compile(r"^#\| default_exp (\w+)", re.MULTILINE)
+START = {"title": "What Mark 1 is", # of the page of nbs/index.ipynb
+         "description": "How to start, what it takes, the commands, and what is where"}
+
+Starts = list[tuple[int, int]] # line of a page, and number of the cell, where each part of it begins
+Origins = dict[str, tuple[str, Starts]] # page, below the repository, to its notebook and its starts
 
 
-def joined(
-    text:str|list[str], # as notebook files hold it
-) -> str:
-    "A text of a notebook, in one piece."
-    return text if isinstance(text, str) else "".join(text)
+def notebook_at(
+    path:Path,
+) -> dict: # as execnb reads it
+    "Read a notebook. `ValueError` where it is none."
+    try:
+        notebook = read_nb(path)
+        for cell in notebook.cells: cell.source, cell.cell_type
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"nbs/{path.name}: it is no notebook ({error}); save it once more") from error
+    return notebook
 
 
-def plain_table(
-    markup:str, # HTML that a cell has put out
-) -> str: # '' where it holds no text
-    "A table without styles, scripts, borders and whatever else would break the page's own look or rules."
-    from lxml import html # here, and pygments below: most builds change no chapter, and need neither
-    tree = html.fragment_fromstring(markup, create_parent="div")
-    for element in list(tree.iter()):
-        if element is tree: continue
-        if element.tag in ("style", "script", "progress") or not isinstance(element.tag, str): element.drop_tree()
-        elif element.tag not in KEPT: element.drop_tag()
-        else:
-            for name in set(element.attrib) - {"colspan", "rowspan"}: del element.attrib[name]
-    for row in tree.iter("tr"):
-        for cell in row.iter("th"):
-            if not (cell.text_content().strip() or len(cell)): cell.tag = "td" # an empty heading heads nothing
-            else: cell.set("scope", "col" if row.getparent().tag == "thead" else "row")
-    for table in tree.iter("table"):
-        rows = [] if table.xpath(".//@colspan | .//@rowspan") else table.iter("tr")
-        for column in zip(*rows):
-            said = [cell.text_content().strip() for cell in column if cell.tag == "td" and cell.getparent().getparent().tag != "thead"]
-            if any(said) and all(map(NUMBER.fullmatch, said)):
-                for cell in column: cell.set("class", "right")
-    if not tree.text_content().strip(): return ""
-    return "".join(html.tostring(child, encoding="unicode") for child in tree)
-
-
-def shown(
-    output:dict, # of a code cell
-    name:str, # what a picture's file is called, without its ending
-    files:dict[str, bytes], # takes the picture
-) -> dict[str, str]|None: # 'picture' (a file), 'table' (HTML), 'markdown' or 'text'; None where there is nothing to show
-    "What the page shows of one output."
-    data = output.get("data", {})
-    for kind, ending in PICTURES.items():
-        if kind not in data: continue
-        content = joined(data[kind])
-        files[f"{name}.{ending}"] = content.encode() if ending == "svg" else b64decode(content)
-        return {"picture": f"{name}.{ending}"}
-    if "text/html" in data:
-        table = plain_table(joined(data["text/html"]))
-        return {"table": table} if table else None
-    if "text/markdown" in data: return {"markdown": joined(data["text/markdown"])}
-    text = joined(output.get("text") or data.get("text/plain") or output.get("traceback", "")) # of a stream, a result, an error
-    text = ANSI.sub("", text).rstrip()
-    return {"text": text} if text else None
-
-
-def code_shown(
-    source:str, # of a code cell
-) -> str:
-    "The code of a cell without its directives and without what speaks to the test runner alone."
-    lines = [line for line in source.splitlines() if not line.startswith(("#|", "# NBVAL_"))]
-    return "\n".join(lines).strip("\n")
-
-
-def public_names(
-    node:ast.stmt, # at the top level of a cell
-) -> list[str]: # of a function, a class, or constants
-    "The public names that a statement defines."
-    if isinstance(node, (ast.FunctionDef, ast.ClassDef)): names = [node.name]
-    else: names = [part.id for target in getattr(node, "targets", []) for part in ast.walk(target) if isinstance(part, ast.Name)
-                   and isinstance(part.ctx, ast.Store)]
-    return [name for name in names if not name.startswith("_")]
-
-
-def names_defined(
-    source:str, # of a code cell
-) -> list[str]: # functions, classes and constants, in their order
-    "The public names that a cell defines at its top level."
-    return [name for node in ast.parse(source).body for name in public_names(node)]
-
-
-def is_imports(
-    source:str, # of a code cell
-) -> bool:
-    "Whether a cell does nothing but import."
-    try: body = ast.parse(source).body
-    except SyntaxError: return False # a cell with `!` or `%`
-    return bool(body) and all(isinstance(node, (ast.Import, ast.ImportFrom)) for node in body)
-
-
-def cell_record(
+def checked_record(
     cell:dict, # a code cell
     number:int, # its place in the notebook, from 0
+    name:str, # of the notebook's file
     files:dict[str, bytes], # takes its pictures
-) -> dict|None: # what the template reads; None for a cell of which nothing is shown
-    "What a page needs to know of a code cell."
-    marks, code = directives(cell.source), code_shown(cell.source)
-    if "hide" in marks or "default_exp" in marks or marks.get("include") == "false": return None
-    label = marks.get("label", "")
-    name = label or f"cell-{number}"
-    outputs = [] if marks.get("output") == "false" else [
-        shown(output, name if i == 0 else f"{name}-{i}", files) for i, output in enumerate(cell.outputs)]
-    exported = bool({"export", "exports"} & marks.keys())
-    fold = marks.get("code-fold", "")
-    if is_imports(code): summary = "Imports"
-    elif "exporti" in marks: summary = f"Answer: {', '.join(EXERCISE.findall(code))}" if "@exercise(" in code else "Internal code"
-    else: summary = marks.get("code-summary", "Code") if fold in ("true", "show") else ""
-    record = {"label": label, "caption": marks.get("fig-cap") or marks.get("tbl-cap", ""), "alt": marks.get("fig-alt", ""),
-              "code": "" if marks.get("echo") == "false" else code, "fold": summary, "open": fold == "show",
-              "defines": names_defined(code) if exported and code and not is_imports(code) else [],
-              "outputs": [output for output in outputs if output]}
-    return record if record["code"] or record["outputs"] else None
+) -> dict|None: # of `cell_record`
+    "What the page needs to know of a cell. `ValueError` for one that shows a warning or exports no Python."
+    place = f"nbs/{name}, cell {number + 1}"
+    try: record = cell_record(cell, number, files)
+    except SyntaxError as error:
+        raise ValueError(f"{place}: it is exported and is no Python: {error.msg}") from error
+    warned = record and WARNING.search("\n".join(output.get("text", "") for output in record["outputs"]))
+    if warned: raise ValueError(f"{place}: it shows a {warned[1]} with the name of a temporary file; "
+                                f"mend what it warns of, and run `make refresh CHAPTERS={Path(name).stem}`")
+    return record
+
+
+def parts_of(
+    notebook:dict, # as execnb reads it
+    name:str, # of its file
+    begin:int, # where the prose of the first cell begins, after the title
+    files:dict[str, bytes], # takes the pictures
+) -> tuple[list[tuple[int, str]], list[dict]]: # cell, from 1, and Markdown; records it calls for
+    "The parts of a page, in the order of the cells."
+    parts, records = [], []
+    for number, cell in enumerate(notebook.cells):
+        text = ""
+        if cell.get("id") == "elsewhere": continue # the page has such links of its own
+        if cell.cell_type == "markdown": text = cell.source if number else cell.source[begin:]
+        if cell.cell_type == "code" and (record := checked_record(cell, number, name, files)):
+            markdown = [output["markdown"] for output in record["outputs"] if "markdown" in output]
+            follows = parts and parts[-1][0] == number and is_imports(notebook.cells[number - 1].source)
+            if follows and not record["outputs"] and is_imports(cell.source):
+                records[-1]["code"] += f"\n\n{record['code']}" # one fold for both
+                parts[-1] = number + 1, parts[-1][1]
+            elif markdown: text = "\n\n".join(markdown) # prose that a cell has written
+            else:
+                text = f"{{{{< cell {len(records)} >}}}}"
+                records.append(record)
+        text = BADGE.sub("", text).strip()
+        if text: parts.append((number + 1, text))
+    return parts, records
 
 
 def chapter_page(
-    path:Path, # a notebook
-    root:Path, # the repository
-) -> tuple[dict, str, dict[str, bytes], list[tuple[int, int]]]: # front matter, Markdown, pictures; line and cell where each begins
+    notebook:dict, # as execnb reads it
+    name:str, # of its file
+    library:Path, # folder of the modules
+) -> tuple[dict, str, dict[str, bytes], Starts]: # front matter, Markdown, pictures; lines of the Markdown
     "A notebook as the parts of a page. `ValueError` where it has no title or shows a warning."
-    notebook = read_nb(path)
-    head = HEAD.match(notebook.cells[0].source if notebook.cells else "")
-    title = head or re.match(r"# (.+)\n*()", notebook.cells[0].source if notebook.cells else "")
-    if not title: raise ValueError(f"nbs/{path.name}: it does not begin with a title, '# …'; write one into its first cell")
-    parts, files, records, starts, line = [], {}, [], [], 1
-    for number, cell in enumerate(notebook.cells):
-        if cell.get("id") == "elsewhere": continue # the page has such links of its own
-        if cell.cell_type == "markdown": text = BADGE.sub("", cell.source[title.end():] if number == 0 else cell.source).strip()
-        elif cell.cell_type == "code":
-            record = cell_record(cell, number, files)
-            warned = WARNING.search("\n".join(output.get("text", "") for output in record["outputs"])) if record else None
-            if warned: raise ValueError(f"nbs/{path.name}, cell {number + 1}: it shows a {warned[1]} with the name of a temporary file; "
-                                        f"mend what it warns of, and run `make refresh CHAPTERS={path.stem}`")
-            if record and not record["outputs"] and starts and starts[-1][1] == number and is_imports(cell.source) and is_imports(notebook.cells[number - 1].source):
-                records[-1]["code"] += f"\n\n{record['code']}" # one fold for both
-                starts[-1] = starts[-1][0], number + 1
-                continue
-            markdown = [output["markdown"] for output in record["outputs"] if "markdown" in output] if record else []
-            if markdown: text = BADGE.sub("", "\n\n".join(markdown)).strip() # prose that a cell has written
-            elif record:
-                text = f"{{{{< cell {len(records)} >}}}}"
-                records.append(record)
-            else: text = ""
-        else: text = ""
-        if not text: continue
-        starts.append((line, number + 1))
-        parts.append(text)
+    title = TITLE.match(notebook.cells[0].source if notebook.cells else "")
+    if not title:
+        raise ValueError(f"nbs/{name}: it does not begin with a title, '# …'; write one into its first cell")
+    files, starts, line = {}, [], 1
+    parts, records = parts_of(notebook, name, title.end(), files)
+    for number, text in parts:
+        starts.append((line, number))
         line += text.count("\n") + 2
-    module = re.search(r"^#\| default_exp (\w+)", "\n".join(cell.source for cell in notebook.cells), re.MULTILINE)
+    module = MODULE.search("\n".join(cell.source for cell in notebook.cells))
     facts = stored_facts(notebook)
-    front = {"title": title[1].strip(), "description": title[2].strip(), "source": f"nbs/{path.name}", "module": module[1] if module else "",
-             "data": data_of(notebook), "seconds": facts.get("seconds", 0), "cells": records,
-             "stale": bool(facts) and facts.get("made_from") != fingerprint(notebook, root/setting("lib_path"))}
-    return front, "\n\n".join(parts), files, starts
-
-
-def comments_of(
-    source:str, # Python
-) -> dict[int, str]: # line to the comment on it
-    "Comments, without their hash."
-    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-    return {token.start[0]: token.string.lstrip("# ").strip() for token in tokens if token.type == tokenize.COMMENT}
-
-
-def parameters(
-    function:ast.FunctionDef,
-    comments:dict[int, str], # of `comments_of`
-) -> list[dict[str, str]]: # name, type, default, doc
-    "What a function takes, each with the comment on its line."
-    args = function.args
-    plain = [*args.posonlyargs, *args.args]
-    defaults = dict(zip([arg.arg for arg in plain[len(plain) - len(args.defaults):]], args.defaults))
-    defaults |= {arg.arg: value for arg, value in zip(args.kwonlyargs, args.kw_defaults) if value}
-    starred = [(args.vararg, "*")] if args.vararg else []
-    doubled = [(args.kwarg, "**")] if args.kwarg else []
-    found = []
-    for arg, stars in [*((arg, "") for arg in plain), *starred, *((arg, "") for arg in args.kwonlyargs), *doubled]:
-        if arg.arg in ("self", "cls"): continue
-        default = defaults.get(arg.arg)
-        found.append({"name": stars + arg.arg, "type": ast.unparse(arg.annotation) if arg.annotation else "",
-                      "default": ast.unparse(default) if default else "", "doc": comments.get((default or arg).end_lineno, "")})
-    return found
-
-
-def signature(
-    node:ast.FunctionDef,
-) -> str:
-    "How a function is called: its parameters and defaults without types."
-    args = ast.parse(ast.unparse(node.args).join(["def f(", "): pass"])).body[0].args # a copy
-    for group in (args.posonlyargs, args.args):
-        if group and group[0].arg in ("self", "cls"): del group[0]
-    for arg in ast.walk(args):
-        if isinstance(arg, ast.arg): arg.annotation = None
-    return f"{node.name}({ast.unparse(args)})"
-
-
-def fields(
-    node:ast.ClassDef,
-    comments:dict[int, str], # of `comments_of`
-) -> list[dict[str, str]]: # as of `parameters`
-    "The annotated fields of a class, which a dataclass or a named tuple takes."
-    return [{"name": child.target.id, "type": ast.unparse(child.annotation), "default": ast.unparse(child.value) if child.value else "",
-             "doc": comments.get(child.end_lineno, "")} for child in node.body if isinstance(child, ast.AnnAssign)]
-
-
-def documented(
-    node:ast.FunctionDef|ast.ClassDef|ast.Assign,
-    comments:dict[int, str], # of `comments_of`
-) -> list[dict]: # name, kind, signature, doc, parameters, returns, methods; several where constants are assigned at once
-    "What the library reference says of a statement that defines something public."
-    if isinstance(node, ast.Assign):
-        target, value, names = node.targets[0], node.value, public_names(node)
-        each = isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts) == len(names)
-        said = [f"{name} = {ast.unparse(part)}" for name, part in zip(names, value.elts)] if each else [ast.unparse(node)]*len(names)
-        return [{"name": name, "kind": "constant", "signature": text, "doc": comments.get(node.end_lineno, "")} for name, text in zip(names, said)]
-    if not public_names(node): return []
-    entry = {"name": node.name, "doc": ast.get_docstring(node) or ""}
-    if isinstance(node, ast.ClassDef):
-        functions = [child for child in node.body if isinstance(child, ast.FunctionDef)]
-        made = [child for child in functions if child.name == "__init__"]
-        bases = ", ".join(map(ast.unparse, node.bases))
-        return [{**entry, "kind": "class", "signature": f"class {node.name}" + (f"({bases})" if bases else ""),
-                 "parameters": parameters(made[0], comments) if made else fields(node, comments),
-                 "methods": [each for child in functions for each in documented(child, comments)]}]
-    returns = {"type": ast.unparse(node.returns), "doc": comments.get(node.returns.end_lineno, "")} if node.returns else None
-    return [{**entry, "kind": "function", "signature": signature(node), "parameters": parameters(node, comments), "returns": returns}]
-
-
-def module_entries(
-    path:Path, # a notebook
-) -> list[dict]: # as `documented`
-    "The public definitions that a notebook exports, in its order."
-    exported = [cell.source for cell in read_nb(path).cells if cell.cell_type == "code" and {"export", "exports"} & directives(cell.source).keys()]
-    return [entry for source in exported for node in ast.parse(source).body
-            if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Assign)) for entry in documented(node, comments_of(source))]
+    front = {
+        "title": (title[1] or title[3]).strip(),
+        "description": (title[2] or "").strip(),
+        "source": f"nbs/{name}",
+        "module": module[1] if module else "",
+        "data": data_of(notebook),
+        "seconds": facts.get("seconds", 0),
+        "cells": records,
+        "stale": bool(facts) and facts.get("made_from") != fingerprint(notebook, library)}
+    return front, "\n\n".join(text for _, text in parts), files, starts
 
 
 def write(
@@ -280,51 +129,102 @@ def page_text(
     return (json.dumps(front, indent=1, ensure_ascii=False) + "\n\n" + body + "\n").encode()
 
 
+def colour(
+    records:list[dict], # of `cell_record`
+):
+    "Colour the code of cells: once, as pages are kept; Hugo would do it in each build."
+    from pygments import highlight # here, for most builds change no chapter, and do not need it
+    from pygments.formatters import HtmlFormatter
+    from pygments.lexers import PythonLexer
+    lexer, spans = PythonLexer(), HtmlFormatter(nowrap=True)
+    for record in records:
+        if record["code"]: record["code"] = highlight(record["code"], lexer, spans).strip("\n")
+
+
+def module_page(
+    notebook:dict, # as execnb reads it
+    stem:str, # of its file
+    module:str, # that it exports
+    weight:int, # its place in lists
+) -> bytes|None: # None where it exports nothing public
+    "The page of a module."
+    entries = module_entries(notebook)
+    names = ", ".join(entry["name"] for entry in entries)
+    if entries: return page_text({
+        "title": f"mark1.{module}", "weight": weight, "entries": entries, "chapter": stem,
+        "source": f"nbs/{stem}.ipynb",
+        "description": f"Functions, classes and constants of chapter {stem[:2]}: {names}"})
+
+
 def pages_of(
     place:str, # of its page, below `PAGES`
     path:Path, # a notebook
     weight:int, # its place in lists
-    root:Path, # the repository
-) -> tuple[list[str], list[tuple[int, int]]]: # files, below `PAGES`; line of the page and cell where each part begins
-    "Write the page of a notebook, and that of the module it exports."
-    from pygments import highlight
-    from pygments.formatters import HtmlFormatter
-    from pygments.lexers import PythonLexer
-    front, body, files, starts = chapter_page(path, root)
-    lexer, spans = PythonLexer(), HtmlFormatter(nowrap=True)
-    for cell in front["cells"]: # here, since a page that is kept is coloured once, and Hugo would do it in each build
-        cell["code"] = highlight(cell["code"], lexer, spans).strip("\n") if cell["code"] else ""
-    if place == "start": front |= {"title": "What Mark 1 is", "description": "How to start, what it takes, the commands, and what is where"}
+    library:Path, # folder of the modules
+) -> tuple[dict[str, bytes], Starts]: # files, below `PAGES`; lines counted in the file
+    "The page of a notebook, and that of the module it exports."
+    notebook = notebook_at(path)
+    front, body, files, starts = chapter_page(notebook, path.name, library)
+    colour(front["cells"])
+    if place == "start": front |= START
     text = page_text({**front, "weight": weight}, body)
     before = text[:text.index(b"\n}\n") + 3].count(b"\n") + 1 # lines of front matter
     files = {f"{place}/{name}": content for name, content in (files | {"index.md": text}).items()}
-    if front["module"] and (entries := module_entries(path)):
-        files[f"library/{front['module']}/index.md"] = page_text({
-            "title": f"mark1.{front['module']}", "weight": weight, "entries": entries, "chapter": path.stem, "source": f"nbs/{path.name}",
-            "description": f"Functions, classes and constants of chapter {path.stem[:2]}: {', '.join(entry['name'] for entry in entries)}"})
-    for name, content in files.items(): write(root/PAGES/name, content)
-    return list(files), [(line + before, cell) for line, cell in starts]
+    page = module_page(notebook, path.stem, front["module"], weight) if front["module"] else None
+    if page: files[f"library/{front['module']}/index.md"] = page
+    return files, [(line + before, cell) for line, cell in starts]
+
+
+def write_fault(
+    page:Path, # of a notebook
+    path:Path, # the notebook
+    fault:str, # a sentence
+):
+    "Have a page stop Hugo, which says and shows the fault; what it held stays, for notes that embed it."
+    body = ""
+    front = {"title": path.stem, "description": "", "source": f"nbs/{path.name}"}
+    front |= {"module": "", "data": "none", "cells": []}
+    with suppress(OSError):
+        text = page.read_text(encoding="utf-8")
+        front, end = json.JSONDecoder().raw_decode(text)
+        body = text[end:].strip()
+    write(page, page_text(front | {"fault": fault}, body))
+
+
+def notebooks_of(
+    folder:Path, # of the notebooks
+) -> dict[str, Path]: # place of a page, below `PAGES`, to its notebook
+    "The notebooks that become pages, in the order of the lists."
+    notebooks = {f"chapters/{path.stem}": path for path in find_chapters(folder)}
+    notebooks |= {"glossary": folder/"glossary.ipynb", "start": folder/"index.ipynb"}
+    return {place: path for place, path in notebooks.items() if path.exists()}
 
 
 def make_pages(
     root:Path, # the repository
-) -> dict[str, tuple[str, list[tuple[int, int]]]]: # page, below the root, to its notebook and the line and cell where each part begins
+) -> tuple[Origins, list[str]]: # the second: a sentence for each notebook that is at fault
     "Write a page for every notebook and every module, and remove those whose notebook is gone."
-    notebooks = {f"chapters/{path.stem}": path for path in find_chapters(root/"nbs")}
-    notebooks |= {place: root/"nbs"/f"{name}.ipynb" for place, name in (("glossary", "glossary"), ("start", "index"))}
-    library = b"".join(path.read_bytes() for path in (Path(__file__), *sorted((root/setting("lib_path")).rglob("*.py"))))
-    kept, pages, origins = {}, {}, {}
+    library, folder = root/setting("lib_path"), root/PAGES
+    makers = [*sorted(Path(__file__).parent.glob("*.py")), *sorted(library.rglob("*.py"))]
+    rules = b"".join(path.read_bytes() for path in makers)
+    kept, pages, origins, faults = {}, {}, {}, []
     with suppress(OSError, ValueError): kept = json.loads((root/KEPT_PAGES).read_bytes())
-    for weight, (place, path) in enumerate(notebooks.items(), 1):
-        if not path.exists(): continue
-        stamp = sha256(path.read_bytes() + library + str(weight).encode()).hexdigest()
+    for weight, (place, path) in enumerate(notebooks_of(root/"nbs").items(), 1):
         page = kept.get(place, {})
-        if page.get("stamp") != stamp or not all((root/PAGES/name).exists() for name in page["files"]):
-            page = dict(zip(("files", "starts"), pages_of(place, path, weight, root)), stamp=stamp)
+        try:
+            stamp = sha256(path.read_bytes() + rules + str(weight).encode()).hexdigest()
+            if page.get("stamp") != stamp or not all((folder/name).exists() for name in page["files"]):
+                files, starts = pages_of(place, path, weight, library)
+                for name, content in files.items(): write(folder/name, content)
+                page = {"files": list(files), "starts": starts, "stamp": stamp}
+        except ValueError as error:
+            faults.append(str(error))
+            write_fault(folder/place/"index.md", path, faults[-1])
+            page = {"files": [f"{place}/index.md"], "starts": [], **page, "stamp": ""}
         pages[place] = page
         origins[str(PAGES/place/"index.md")] = f"nbs/{path.name}", page["starts"]
     files = {name for page in pages.values() for name in page["files"]}
-    for path in (root/PAGES).rglob("*"):
-        if path.is_file() and path.relative_to(root/PAGES).as_posix() not in files: path.unlink()
+    for path in folder.rglob("*"):
+        if path.is_file() and path.relative_to(folder).as_posix() not in files: path.unlink()
     write(root/KEPT_PAGES, json.dumps(pages).encode())
-    return origins
+    return origins, faults

@@ -4,8 +4,11 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from importlib.util import module_from_spec, spec_from_file_location
+from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -15,26 +18,48 @@ from PIL import Image
 from conftest import ROOT
 
 sys.path.append(str(ROOT/"blog")) # last, for its names are common ones
-spec = spec_from_file_location("site_build", ROOT/"blog"/"build.py")
-site = module_from_spec(spec)
-spec.loader.exec_module(site)
+import sourced
+import sync
+spec = spec_from_file_location("site_build", ROOT/"blog"/"build.py") # there is a package named build
+command = module_from_spec(spec)
+spec.loader.exec_module(command)
 
 FRONT = '+++\ntitle="2021-12-19"\ndate=2021-12-19\n+++\n\n' # the text begins in line 6
 SEED = ROOT.parent/"shared"/"seed"/"lesson-note-2021-12-19.txt"
 
 
-@pytest.fixture
-def home(tmp_path):
-    "A repository with one chapter that shows a number, a picture and nothing, one note, and a picture beside it."
-    shutil.copytree(ROOT/"blog", tmp_path/"blog", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT/"settings.ini", tmp_path)
-    (tmp_path/"blog"/"content"/"_index.md").write_text('+++\ntitle = "Toy"\n+++\n')
-    for name in ("nbs", "mark1", "lesson_notes/2021-12-19"): (tmp_path/name).mkdir(parents=True)
+@pytest.fixture(scope="module")
+def toys(tmp_path_factory):
+    "A repository with one chapter that shows a number, a picture and nothing, one note, and a picture beside it; and its like, built. To be copied."
+    home = tmp_path_factory.mktemp("toys")/"plain"
+    shutil.copytree(ROOT/"blog", home/"blog", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT/"settings.ini", home)
+    (home/"blog"/"content"/"_index.md").write_text('+++\ntitle = "Toy"\n+++\n')
+    for name in ("nbs", "mark1", "lesson_notes/2021-12-19"): (home/name).mkdir(parents=True)
     printed = new_output("stream", text="loss 0.25 after 13 of 80 steps\nloss 0.20 after 14 of 80 steps\n")
-    Image.new("RGB", (6, 4), "teal").save(tmp_path/"lesson_notes"/"2021-12-19"/"here.png")
-    write_chapter(tmp_path, new_code_cell("#| label: num-loss\nprint(1)", outputs=[printed]), new_code_cell("#| label: num-silent\npass"))
-    nbformat.write(new_notebook(cells=[new_markdown_cell("# What it is")]), tmp_path/"nbs"/"index.ipynb")
-    nbformat.write(new_notebook(cells=[new_markdown_cell("# Terms")]), tmp_path/"nbs"/"glossary.ipynb")
+    Image.new("RGB", (6, 4), "teal").save(home/"lesson_notes"/"2021-12-19"/"here.png")
+    write_chapter(home, new_code_cell("#| label: num-loss\nprint(1)", outputs=[printed]), new_code_cell("#| label: num-silent\npass"))
+    nbformat.write(new_notebook(cells=[new_markdown_cell("# What it is")]), home/"nbs"/"index.ipynb")
+    nbformat.write(new_notebook(cells=[new_markdown_cell("# Terms")]), home/"nbs"/"glossary.ipynb")
+    built = home.with_name("built")
+    shutil.copytree(home, built)
+    (built/"lesson_notes"/"2021-12-19.md").write_text(FRONT + "All well.\n")
+    result = subprocess.run([sys.executable, "blog/build.py"], cwd=built, capture_output=True, text=True)
+    assert result.returncode == 0 and not result.stderr, result.stderr
+    return SimpleNamespace(plain=home, built=built)
+
+
+@pytest.fixture
+def home(toys, tmp_path):
+    "A copy of the toy repository, of which no site has been built."
+    shutil.copytree(toys.plain, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+@pytest.fixture
+def built(toys, tmp_path):
+    "A copy of the toy repository with the site of a note that is well."
+    shutil.copytree(toys.built, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
@@ -43,10 +68,17 @@ def write_chapter(home, *cells):
     nbformat.write(new_notebook(cells=[*head, *cells]), home/"nbs"/"01_toy.ipynb")
 
 
-def build(home, text=None, front=FRONT, **variables):
+def run(home, *words):
+    "Call the command in `home`, in this process; what it says, and its exit code. A test of the process itself starts one."
+    said, complained = StringIO(), StringIO()
+    with chdir(home), redirect_stdout(said), redirect_stderr(complained): code = command.main([*words])
+    return SimpleNamespace(returncode=code, stdout=said.getvalue(), stderr=complained.getvalue())
+
+
+def build(home, text=None, front=FRONT):
     "Build the site of `home` after the text of its note was replaced."
     if text is not None: (home/"lesson_notes"/"2021-12-19.md").write_text(front + text)
-    return subprocess.run([sys.executable, "blog/build.py"], cwd=home, env={**os.environ, **variables}, capture_output=True, text=True, timeout=120)
+    return run(home)
 
 
 def page(home, place="notes/2021-12-19"):
@@ -73,13 +105,12 @@ FAULTY = { # fault, as the table in CONTRIBUTING names it: the note's text, and 
 
 
 @pytest.mark.parametrize("fault", FAULTY)
-def test_what_stops_the_build(home, outcome, fault):
+def test_what_stops_the_build(built, outcome, fault):
     text, line = FAULTY[fault]
-    assert build(home, "All well.\n").returncode == 0
-    before = page(home)
-    result = build(home, text)
+    before = page(built)
+    result = build(built, text)
     assert f"lesson_notes/2021-12-19.md:{line}: " in outcome(fault, result)
-    assert page(home) == before # the site that was there stays
+    assert page(built) == before and "All well." in before # the site that was there stays
 
 
 @pytest.mark.parametrize("fault, front, line", [
@@ -93,7 +124,8 @@ def test_front_matter(home, outcome, fault, front, line):
 
 
 def test_all_faults_are_told_at_once(home):
-    result = build(home, "".join(text + "\n" for text, _ in list(FAULTY.values())[:7]))
+    (home/"lesson_notes"/"2021-12-19.md").write_text(FRONT + "".join(text + "\n" for text, _ in list(FAULTY.values())[:7]))
+    result = subprocess.run([sys.executable, "blog/build.py"], cwd=home, capture_output=True, text=True)
     assert result.returncode == 1 and result.stderr.count("mark1: lesson_notes/2021-12-19.md:") == 7, result.stderr
 
 
@@ -163,7 +195,7 @@ def test_a_note_as_another_engine_left_it(home):
 
 
 def test_the_note_that_the_project_grew_from(home):
-    if not SEED.exists(): pytest.skip(f"there is no {SEED}")
+    if not SEED.exists(): pytest.skip(f"there is no {SEED}; put the note that the project grew from there")
     text = SEED.read_text()
     pictures = [line.split("/")[-1].rstrip(")") for line in text.splitlines() if line.startswith("![](")]
     assert len(pictures) == 7
@@ -189,8 +221,7 @@ def test_the_site_where_the_repository_is_not(tmp_path):
 
 
 def test_a_base_that_is_no_address(home, outcome):
-    result = subprocess.run([sys.executable, "blog/build.py", "--base", "example.org/here"], cwd=home, capture_output=True, text=True)
-    outcome("an address of the site that is none", result)
+    outcome("an address of the site that is none", run(home, "--base", "example.org/here"))
 
 
 def test_a_link_of_a_page_that_did_not_change_is_found_dead(home):
@@ -206,7 +237,7 @@ def test_a_link_of_a_page_that_did_not_change_is_found_dead(home):
     built = home/"_site"/"notes"/"2022-01-01"/"index.html"
     built.write_text(page(home, "notes/2022-01-01").replace("a-part", "another-part")) # as a build that was killed half-way leaves it
     assert build(home).returncode == 0 # control: a site that is taken for whole
-    (home/"_site"/site.LAST).unlink()
+    (home/"_site"/sync.LAST).unlink()
     assert build(home).returncode == 1
 
 
@@ -233,13 +264,15 @@ def test_a_second_site_holds_nothing_of_the_first(home):
     assert build(home).returncode == 0 and course.read_text() != index[0] and "<span class=\"mi\">2</span>" in page(home, "chapters/01_toy")
 
 
-def test_a_note_found_sound_is_looked_at_again_when_it_or_the_rules_change(home):
+def test_a_note_found_sound_is_looked_at_again_when_it_or_the_rules_change(home, monkeypatch):
     assert build(home, "A zebra.\n").returncode == 0 == build(home).returncode
     for _ in range(2): assert "'17 %' has no source" in build(home, "It fell by 17 %.\n").stderr
-    rules = home/"blog"/"origins.py"
     assert build(home, "A zebra.\n").returncode == 0
-    rules.write_text(rules.read_text().replace("for line, number, sentence, origin in numbers(text) if origin is None]", "for line, number, sentence, origin in [(6, 1, text, None)]]"))
-    assert "has no source" in build(home).stderr
+    monkeypatch.setattr(sourced, "unsourced", lambda text, name: [f"{name}:6: looked at again"])
+    assert build(home).returncode == 0 # control: it is not looked at
+    rules = home/"blog"/"origins.py"
+    rules.write_text(rules.read_text() + "# another rule\n")
+    assert "looked at again" in build(home).stderr
 
 
 @pytest.mark.parametrize("memory", [True, False])
@@ -249,6 +282,6 @@ def test_a_site_is_built_in_memory_where_there_is_room(tmp_path, monkeypatch, me
     old = tmp_path/("memory" if memory else "_run/blog")/"mark1-site-killed"
     old.mkdir()
     os.utime(old, (0, 0))
-    monkeypatch.setattr(site, "MEMORY", tmp_path/("memory" if memory else "gone"))
-    with site.workplace(tmp_path) as place: assert Path(place).parent == old.parent and not old.exists()
+    monkeypatch.setattr(sync, "MEMORY", tmp_path/("memory" if memory else "gone"))
+    with sync.workplace(tmp_path) as place: assert Path(place).parent == old.parent and not old.exists()
     assert not list(old.parent.iterdir())

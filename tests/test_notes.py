@@ -214,7 +214,7 @@ def test_a_planted_stale_embed_is_found(kind, shown):
 
 
 def test_a_note_as_the_seed_was_written_has_no_number_without_origin():
-    if not SEED.exists(): pytest.skip("no ../shared/seed beside this repository")
+    if not SEED.exists(): pytest.skip(f"there is no {SEED}; put the note that the project grew from there")
     assert unsourced(SEED.read_text(encoding="utf-8"), "seed") == []
 
 

@@ -17,6 +17,9 @@ from conftest import ROOT
 
 sys.path.append(str(ROOT/"blog")) # last, for its names are common ones
 import pages
+from cells import cell_record, code_shown
+from outputs import plain_table, shown
+from reference import comments_of, documented as definitions, module_entries
 
 
 def displayed(**data):
@@ -30,7 +33,7 @@ def displayed(**data):
 def test_a_table_keeps_its_text_and_spans_and_nothing_else():
     markup = '<style>td { color: red }</style><table border="1" class="dataframe"><thead><tr style="text-align: right"><th></th><th colspan="2">loss</th></tr></thead>' \
              '<tbody><tr><th>0</th><td onclick="x()" style="width: 9px">0.5 &lt; 1</td></tr></tbody></table><script>x()</script><!-- said -->'
-    assert pages.plain_table(markup) == '<table><thead><tr><td></td><th colspan="2" scope="col">loss</th></tr></thead>' \
+    assert plain_table(markup) == '<table><thead><tr><td></td><th colspan="2" scope="col">loss</th></tr></thead>' \
         '<tbody><tr><th scope="row">0</th><td>0.5 &lt; 1</td></tr></tbody></table>'
 
 
@@ -39,27 +42,27 @@ def test_columns_of_numbers_are_set_to_the_right():
     heads, *body = ["".join(f"<{'th' if i == 0 or row is rows[0] else 'td'}>{text}</{'th' if i == 0 or row is rows[0] else 'td'}>"
                             for i, text in enumerate(row)) for row in rows]
     table = f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(f'<tr>{row}</tr>' for row in body)}</tbody></table>"
-    found = html.fromstring(pages.plain_table(table))
+    found = html.fromstring(plain_table(table))
     assert [[cell.get("class") for cell in row] for row in found.iter("tr")] == [[None, "right", "right", "right", None]]*4
-    assert "class" not in pages.plain_table(table.replace("<th>b</th>", '<th colspan="1">b</th>')) # where columns are not plain to see
+    assert "class" not in plain_table(table.replace("<th>b</th>", '<th colspan="1">b</th>')) # where columns are not plain to see
 
 
 def test_a_table_loses_links_and_pictures_but_not_their_words():
-    table = pages.plain_table('<table><tr><td><a href="javascript:x()">a <b>link</b></a><img src="http://h/x.png"><iframe src="http://h/"></iframe></td></tr></table>')
+    table = plain_table('<table><tr><td><a href="javascript:x()">a <b>link</b></a><img src="http://h/x.png"><iframe src="http://h/"></iframe></td></tr></table>')
     assert "<td>a <b>link</b></td>" in table and "http" not in table and "javascript" not in table
 
 
 @pytest.mark.parametrize("markup", ["", "<div></div>", "<style>p { color: red }</style>", '<progress value="3" max="3"></progress>', "<script>x()</script>"])
 def test_markup_without_text_is_no_table(markup):
-    assert pages.plain_table(markup) == ""
-    assert pages.shown(displayed(text_html=markup), "x", {}) is None
+    assert plain_table(markup) == ""
+    assert shown(displayed(text_html=markup), "x", {}) is None
 
 
 def test_of_several_forms_of_an_output_the_picture_is_shown():
     files, picture = {}, b"\x89PNG"
     output = displayed(image_png=b64encode(picture).decode(), text_html="<b>no</b>", text_plain="no")
-    assert pages.shown(output, "fig-x", files) == {"picture": "fig-x.png"} and files == {"fig-x.png": picture}
-    assert pages.shown(displayed(**{"image_svg+xml": ["<svg", "/>"]}), "fig-y", files) == {"picture": "fig-y.svg"} and files["fig-y.svg"] == b"<svg/>"
+    assert shown(output, "fig-x", files) == {"picture": "fig-x.png"} and files == {"fig-x.png": picture}
+    assert shown(displayed(**{"image_svg+xml": ["<svg", "/>"]}), "fig-y", files) == {"picture": "fig-y.svg"} and files["fig-y.svg"] == b"<svg/>"
 
 
 @pytest.mark.parametrize("output, expected", [
@@ -71,19 +74,19 @@ def test_of_several_forms_of_an_output_the_picture_is_shown():
     (new_output("error", ename="E", evalue="", traceback=["\x1b[0;31mE\x1b[0m: no"]), {"text": "E: no"}),
     (displayed(**{"application_vnd.jupyter.widget-view+json": {}}), None)])
 def test_what_is_shown_of_an_output(output, expected):
-    assert pages.shown(output, "x", {}) == expected
+    assert shown(output, "x", {}) == expected
 
 
 # --- cells
 
 
 def test_code_is_shown_without_directives_and_words_to_the_test_runner():
-    assert pages.code_shown("#| export\n#|label: x\n# NBVAL_IGNORE_OUTPUT\n\nx = 1 # NBVAL_ is not at the start\n\n# why\ny = 2\n") \
+    assert code_shown("#| export\n#|label: x\n# NBVAL_IGNORE_OUTPUT\n\nx = 1 # NBVAL_ is not at the start\n\n# why\ny = 2\n") \
         == "x = 1 # NBVAL_ is not at the start\n\n# why\ny = 2"
 
 
 def record(source, *outputs, number=7):
-    return pages.cell_record(new_code_cell(source, outputs=list(outputs)), number, {})
+    return cell_record(new_code_cell(source, outputs=list(outputs)), number, {})
 
 
 PRINTED = new_output("stream", name="stdout", text="1\n")
@@ -132,13 +135,17 @@ def test_what_a_cell_defines_for_the_library(directive, defines):
 # --- chapters
 
 
+def page_of(path):
+    return pages.chapter_page(pages.notebook_at(path), path.name, ROOT/"mark1")
+
+
 def test_a_chapter_becomes_a_page_whose_lines_lead_back_to_their_cells(tmp_path):
     (tmp_path/"nbs").mkdir()
     cells = [new_markdown_cell("# Toy\n\n> A *toy*\n\n[![run](http://h/b.svg)](http://h/) First words."), new_code_cell("#| default_exp toy"), new_code_cell("import a"), new_code_cell("#| export\nimport b"),
                    new_markdown_cell("two\nlines"), new_code_cell("#| hide\nx"), new_code_cell("#| label: num-x\nprint(1)", outputs=[PRINTED]),
                    new_code_cell("m()", outputs=[displayed(text_markdown="written by a cell")]), new_markdown_cell("last")]
     nbformat.write(new_notebook(cells=cells), tmp_path/"nbs"/"01_toy.ipynb")
-    front, body, files, starts = pages.chapter_page(tmp_path/"nbs"/"01_toy.ipynb", tmp_path)
+    front, body, files, starts = page_of(tmp_path/"nbs"/"01_toy.ipynb")
     assert (front["title"], front["description"], front["source"], front["module"], front["stale"]) == ("Toy", "A *toy*", "nbs/01_toy.ipynb", "toy", False)
     assert body == "First words.\n\n{{< cell 0 >}}\n\ntwo\nlines\n\n{{< cell 1 >}}\n\nwritten by a cell\n\nlast"
     assert [(cell["label"], cell["code"]) for cell in front["cells"]] == [("", "import a\n\nimport b"), ("num-x", "print(1)")] # imports in one fold
@@ -149,7 +156,7 @@ def test_a_chapter_becomes_a_page_whose_lines_lead_back_to_their_cells(tmp_path)
 
 def test_a_notebook_without_title_is_named(tmp_path):
     nbformat.write(new_notebook(cells=[new_markdown_cell("Words")]), tmp_path/"01_toy.ipynb")
-    with pytest.raises(ValueError, match=r"nbs/01_toy.ipynb: it does not begin with a title"): pages.chapter_page(tmp_path/"01_toy.ipynb", tmp_path)
+    with pytest.raises(ValueError, match=r"nbs/01_toy.ipynb: it does not begin with a title"): page_of(tmp_path/"01_toy.ipynb")
 
 
 def test_a_chapter_that_shows_a_warning_is_refused(tmp_path):
@@ -158,7 +165,7 @@ def test_a_chapter_that_shows_a_warning_is_refused(tmp_path):
     for source, text, refused in (("f()", warning, True), ("#| output: false\nf()", warning, False), ("f()", "UserWarning: said by the chapter\n", False)):
         cell = new_code_cell(source, outputs=[PRINTED, new_output("stream", name="stderr", text=text)])
         nbformat.write(new_notebook(cells=[new_markdown_cell("# Toy"), cell]), path)
-        with pytest.raises(ValueError) if refused else nullcontext() as caught: pages.chapter_page(path, tmp_path)
+        with pytest.raises(ValueError) if refused else nullcontext() as caught: page_of(path)
         assert not refused or str(caught.value) == "nbs/01_toy.ipynb, cell 2: it shows a UserWarning with the name of a temporary file; " \
             "mend what it warns of, and run `make refresh CHAPTERS=01_toy`"
 
@@ -167,7 +174,7 @@ def test_a_chapter_that_shows_a_warning_is_refused(tmp_path):
 
 
 def documented(source):
-    entry, = pages.documented(ast.parse(source).body[0], pages.comments_of(source))
+    entry, = definitions(ast.parse(source).body[0], comments_of(source))
     return entry
 
 
@@ -200,7 +207,7 @@ def test_a_class_and_a_constant():
     assert [(method["signature"], method["doc"]) for method in found["methods"]] == [("go()", "Goes.")]
     assert documented("@dataclass\nclass D:\n    a:int # how many\n    b:str='x' # which\n")["parameters"] == [
         {"name": "a", "type": "int", "default": "", "doc": "how many"}, {"name": "b", "type": "str", "default": "'x'", "doc": "which"}]
-    made = lambda source: pages.documented(ast.parse(source).body[0], pages.comments_of(source))
+    made = lambda source: definitions(ast.parse(source).body[0], comments_of(source))
     assert [(each["name"], each["signature"], each["doc"]) for each in made("A, _b, B = 1, 2, (3, 4) # three")] \
         == [(name, "A, _b, B = (1, 2, (3, 4))", "three") for name in "AB"]
     assert [each["signature"] for each in made("A, B = 1, (3, 4)")] == ["A = 1", "B = (3, 4)"]
@@ -212,7 +219,7 @@ def test_a_class_and_a_constant():
 def test_the_reference_agrees_with_what_python_says_of_the_modules(name):
     module, seen = importlib.import_module(f"mark1.{name}"), 0
     chapter, = (path for path in find_chapters(ROOT/"nbs") if path.stem.split("_", 1)[1] == name)
-    for entry in pages.module_entries(chapter):
+    for entry in module_entries(pages.notebook_at(chapter)):
         it = getattr(module, entry["name"])
         if entry["kind"] == "constant": continue
         assert entry["doc"] == (inspect.getdoc(it) if it.__doc__ else "")
@@ -241,8 +248,8 @@ def public(path):
 @pytest.mark.parametrize("chapter", find_chapters(ROOT/"nbs"), ids=lambda path: path.stem)
 def test_every_public_name_is_documented_and_said_to_be_defined_in_its_chapter(chapter):
     names = public(ROOT/"mark1"/f"{chapter.stem.split('_', 1)[1]}.py")
-    entries = pages.module_entries(chapter)
+    entries = module_entries(pages.notebook_at(chapter))
     assert sorted(entry["name"] for entry in entries) == sorted(names)
     assert all(entry["doc"] for entry in entries if entry["kind"] != "constant")
-    front, *_ = pages.chapter_page(chapter, ROOT)
+    front, *_ = page_of(chapter)
     assert sorted(name for cell in front["cells"] for name in cell["defines"]) == sorted(names)

@@ -1,0 +1,84 @@
+"What a page shows of the outputs of a cell: a picture, a table, prose or text."
+import re
+from base64 import b64decode
+
+PICTURES = {"image/svg+xml": "svg", "image/png": "png", "image/jpeg": "jpg"} # the first there is is taken
+KEPT = set("div table caption thead tbody tfoot tr th td b strong em i code sub sup br".split()) # of tables
+LOST = "style", "script", "progress" # with all they hold
+ANSI = re.compile(r"\x1b\[[\d;]*m")
+NUMBER = re.compile(r"[-+−]?[\d,]*\.?\d+(e[-+]?\d+)? ?%?|\d+(:\d\d)+|nan|NaN|") # or a time, or nothing
+
+
+def joined(
+    text:str|list[str], # as notebook files hold it
+) -> str:
+    "A text of a notebook, in one piece."
+    return text if isinstance(text, str) else "".join(text)
+
+
+def strip(
+    tree, # of lxml
+):
+    "Drop all elements of a tree that are no part of a table, and all attributes but spans."
+    for element in list(tree.iter()):
+        if element is tree: continue
+        if element.tag in LOST or not isinstance(element.tag, str): element.drop_tree()
+        elif element.tag not in KEPT: element.drop_tag()
+        else:
+            for name in set(element.attrib) - {"colspan", "rowspan"}: del element.attrib[name]
+
+
+def mark_headings(
+    tree, # of `strip`
+):
+    "Say what each heading heads; one that is empty heads nothing."
+    for row in tree.iter("tr"):
+        for cell in row.iter("th"):
+            if not (cell.text_content().strip() or len(cell)): cell.tag = "td"
+            else: cell.set("scope", "col" if row.getparent().tag == "thead" else "row")
+
+
+def set_right(
+    table, # of `mark_headings`
+):
+    "Set columns of numbers to the right, where columns are plain to see."
+    if table.xpath(".//@colspan | .//@rowspan"): return
+    for column in zip(*table.iter("tr")):
+        body = (cell for cell in column if cell.tag == "td" and cell.getparent().getparent().tag != "thead")
+        said = [cell.text_content().strip() for cell in body]
+        if any(said) and all(map(NUMBER.fullmatch, said)):
+            for cell in column: cell.set("class", "right")
+
+
+def plain_table(
+    markup:str, # HTML that a cell has put out
+) -> str: # '' where it holds no text
+    "A table without styles, scripts, borders and whatever else would break the page's own look or rules."
+    from lxml import html # here, for most builds change no chapter, and do not need it
+    tree = html.fragment_fromstring(markup, create_parent="div")
+    strip(tree)
+    mark_headings(tree)
+    for table in tree.iter("table"): set_right(table)
+    if not tree.text_content().strip(): return ""
+    return "".join(html.tostring(child, encoding="unicode") for child in tree)
+
+
+def shown(
+    output:dict, # of a code cell
+    name:str, # what a picture's file is called, without its ending
+    files:dict[str, bytes], # takes the picture
+) -> dict[str, str]|None: # 'picture' (a file), 'table' (HTML), 'markdown' or 'text'; None for nothing to show
+    "What the page shows of one output."
+    data = output.get("data", {})
+    for kind, ending in PICTURES.items():
+        if kind not in data: continue
+        content = joined(data[kind])
+        files[f"{name}.{ending}"] = content.encode() if ending == "svg" else b64decode(content)
+        return {"picture": f"{name}.{ending}"}
+    if "text/html" in data:
+        table = plain_table(joined(data["text/html"]))
+        return {"table": table} if table else None
+    if "text/markdown" in data: return {"markdown": joined(data["text/markdown"])}
+    said = output.get("text"), data.get("text/plain"), output.get("traceback") # stream, result, error
+    text = ANSI.sub("", joined(next(filter(None, said), ""))).rstrip()
+    return {"text": text} if text else None

@@ -1,0 +1,204 @@
+"""Serve the site while notes and chapters are written: Hugo shows each save, and what is wrong.
+
+Hugo watches the notes itself; chapters are made into pages anew when their notebook or the library is saved.
+A notebook that cannot be made into a page stops Hugo by its fault, and the browser shows it as it does a
+note's. What `make site` finds wrong in a note beside that, its front matter and its numbers, is said when the
+note is saved.
+"""
+import ctypes
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
+
+from faults import complaints, front_matter_faults
+from indexes import INDEXES, index_for_search, indexing_faults
+from origins import unsourced
+from pages import PAGES, make_pages
+from programs import hugo
+
+SERVED = Path("_run/blog/served") # below the repository; a folder for each port is in it
+MADE_OF = "nbs", "mark1" # what the pages of chapters are made of
+ALL = *MADE_OF, "lesson_notes", "blog"
+WARNING = re.compile(r"^WARN +(?=\S+:\d+:\d+)") # one of our own templates, with a place
+NOTE = re.compile(r"Source changed /notes/(.+\.md)$") # what Hugo says when one was saved
+TICK = .1 # seconds between two looks at the files
+ENDS = [signal.SIGINT, signal.SIGTERM]
+if hasattr(signal, "SIGHUP"): ENDS.append(signal.SIGHUP) # Windows lacks it
+
+
+def free_port(
+    wanted:int, # 0 for any
+) -> int:
+    "The wanted port of the loopback address, or another where it is in use."
+    for port in (wanted, 0):
+        with socket.socket() as probe, suppress(OSError, OverflowError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1) # one just let go is free
+            probe.bind(("127.0.0.1", port))
+            return probe.getsockname()[1]
+
+
+def saved(
+    root:Path, # the repository
+    folders:tuple[str, ...], # in it
+) -> dict[str, int]: # path to the moment of its last change
+    "When each file was last saved."
+    moments = {}
+    for folder in folders:
+        for place, _, names in os.walk(root/folder):
+            if os.path.basename(place).startswith((".", "__")): continue # checkpoints, and what Python keeps
+            for name in names:
+                path = f"{place}/{name}"
+                with suppress(OSError): moments[path] = os.stat(path).st_mtime_ns # else it is gone
+    return moments
+
+
+def end_when_asked():
+    """Let Ctrl-C, a closed terminal and `kill` raise `SystemExit`, with the code that a shell gives.
+
+    What is ignored from the start, as under nohup, stays so.
+    """
+    def end(number, _):
+        for each in ENDS: signal.signal(each, signal.SIG_IGN) # what follows is not cut short by asking twice
+        sys.exit(128 + number)
+    for each in ENDS:
+        if signal.getsignal(each) != signal.SIG_IGN: signal.signal(each, end)
+
+
+def end_with_parent():
+    "In a child on Linux: be ended when the parent is killed."
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM) # 1 is PR_SET_PDEATHSIG
+
+
+TIED = {"preexec_fn": end_with_parent} if sys.platform == "linux" else {} # else it ends at its next word
+
+
+class Server:
+    "Hugo with live reload, drafts included."
+
+    def __init__(self,
+        root:Path, # the repository
+        wanted:int, # port
+    ):
+        self.root, self.port = root, free_port(wanted)
+        self.address, self.folder = f"http://localhost:{self.port}/", root/SERVED/str(self.port)
+        self.taken = f"; port {wanted} is in use" if wanted not in (0, self.port) else ""
+        self.origins, self.programs, self.hugo = {}, [], None
+
+    def start(self):
+        "Make the pages, and start Hugo on them."
+        self.all, self.chapters = saved(self.root, ALL), saved(self.root, MADE_OF) # before anything is read
+        self.latest, self.serves = self.chapters, False
+        self.wrong, self.stands = [], False # what is wrong, and whether the site stands still for it
+        self.found, self.fails = [], False # the same, of the build at work
+        shutil.rmtree(self.folder, ignore_errors=True)
+        for name in ("chapters", "library"):
+            (self.root/PAGES/name).mkdir(parents=True, exist_ok=True) # Hugo watches what is there
+        self.make_pages()
+        self.hugo = hugo(
+            self.root, "server", "--buildDrafts", "--noHTTPCache", "--bind", "127.0.0.1",
+            "--port", str(self.port), "--baseURL", self.address, "--destination", str(self.folder),
+            text=True, encoding="utf-8",
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            process_group=0, **TIED) # Ctrl-C reaches this process alone, which then ends Hugo
+        self.programs, self.lines = [self.hugo], SimpleQueue()
+        self.reader = Thread(target=lambda: [self.lines.put(line) for line in self.hugo.stdout], daemon=True)
+        self.reader.start()
+
+    def make_pages(self):
+        "Make pages of the notebooks that have changed; faults among them are shown, and said, by Hugo."
+        try: self.origins, _ = make_pages(self.root)
+        except (ValueError, OSError) as error: print(f"mark1: {error}", flush=True) # no chapter, no room
+
+    def keep_up(self):
+        "Make pages anew when a notebook or a module has been saved."
+        now = saved(self.root, MADE_OF)
+        if now != self.chapters and now == self.latest: # seen so twice, for saving takes a moment
+            self.chapters = now
+            self.make_pages()
+        self.latest = now
+
+    def index(self):
+        "Make the index of the search, of the first state; `make site` makes it anew."
+        indexing = [index_for_search(self.folder, name) for name in INDEXES]
+        self.programs += indexing
+        for sentence in indexing_faults(indexing): print(f"mark1: {sentence}", flush=True)
+
+    def note_faults(self,
+        name:str, # of a note that was saved
+    ) -> list[str]: # a sentence each
+        "What is wrong in a note that Hugo does not see."
+        place = f"lesson_notes/{name}"
+        try: text = (self.root/place).read_text(encoding="utf-8")
+        except (OSError, ValueError): return [] # it is gone, or Hugo says it
+        return front_matter_faults({place: text}) + unsourced(text, place)
+
+    def listen(self):
+        "Say what Hugo finds wrong, and when it is mended; heed that it serves, and where a build ends."
+        while not self.lines.empty():
+            line = self.lines.get()
+            self.fails |= line.startswith("ERROR")
+            self.found += complaints(WARNING.sub("ERROR ", line), self.root, self.origins)
+            if line.startswith("Web Server is available") and not self.serves:
+                self.serves = True
+                self.index()
+                self.say()
+                print(f"mark1: the site is at {self.address}{self.taken}; Ctrl-C ends it", flush=True)
+            if note := NOTE.match(line): self.found += self.note_faults(note[1])
+            if line.startswith("Total in "): self.say()
+
+    def goes_on(self,
+    ) -> bool: # False when Hugo has ended after it served the site
+        "Look once at what was saved and what Hugo says; start it anew where a fault kept it from serving."
+        if not self.hugo:
+            if saved(self.root, ALL) != self.all: self.start()
+            return True
+        code = self.hugo.poll()
+        if code is None: self.keep_up()
+        else: self.reader.join()
+        self.listen()
+        if code is None or self.serves: return code is None
+        self.found = self.found or [f"Hugo ended with exit code {code}"]
+        self.say()
+        print("mark1: the site is served as soon as that is mended", flush=True)
+        self.hugo = None
+        return True
+
+    def say(self):
+        "Print what is wrong, once for as long as it stays so."
+        found = list(dict.fromkeys(self.found))
+        for sentence in found:
+            if sentence not in self.wrong: print(f"mark1: {sentence}", flush=True)
+        if self.stands and not self.fails: print("mark1: mended; the site is shown again", flush=True)
+        self.wrong, self.found, self.stands, self.fails = found, [], self.fails, False
+
+    def end(self):
+        "End Hugo, and Pagefind where it is at work."
+        for process in self.programs:
+            process.terminate()
+            process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def serve(
+    root:Path, # the repository
+    port:int, # as for `free_port`
+) -> int: # exit code
+    "Serve the site until Ctrl-C."
+    end_when_asked()
+    server, terminal = Server(root, port), sys.stdout.isatty()
+    try:
+        server.start()
+        while server.goes_on():
+            if terminal and not sys.stdout.isatty(): return 129 # it was closed, and no signal has come
+            time.sleep(TICK)
+        return 1
+    finally: server.end()
