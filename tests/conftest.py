@@ -132,8 +132,17 @@ def outcome(record_property):
     return check
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter):
-    "Print what was not checked, the faults that were made to happen, and how many exercises were proved."
+    "Print the faults that were made to happen, how many exercises were proved, and last what was not checked."
+    ended = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
+    noted = [each for report in ended if report.when == "call" for each in report.user_properties]
+    faults = {said.partition(" | ")[0]: said for key, said in noted if key == "fault"} # each once
+    if faults: terminalreporter.section("faults: what happened, exit code, what was said")
+    for said in faults.values(): terminalreporter.line(said)
+    proved = Counter(module for key, module in noted if key == "exercise of")
+    counts = ", ".join(f"{count} of {module}" for module, count in proved.items())
+    if proved: terminalreporter.write_line(f"exercises proved three ways: {counts}")
     skipped = {} # reason to the files of the tests
     for report in terminalreporter.getreports("skipped"):
         reason, file = report.longrepr[2].removeprefix("Skipped: "), report.nodeid.partition("::")[0]
@@ -141,13 +150,6 @@ def pytest_terminal_summary(terminalreporter):
     if skipped: terminalreporter.section("NOT CHECKED, and why", red=True, bold=True)
     for reason, names in skipped.items():
         terminalreporter.line(f"{len(names)} of the tests in {', '.join(sorted(set(names)))}: {reason}")
-    ended = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
-    noted = [each for report in ended if report.when == "call" for each in report.user_properties]
-    faults = {said.partition(" | ")[0]: said for key, said in noted if key == "fault"} # each once
-    if faults: terminalreporter.section("faults: what happened, exit code, what was said")
-    for said in faults.values(): terminalreporter.line(said)
-    proved = Counter(module for key, module in noted if key == "exercise of")
-    if proved: terminalreporter.write_line("exercises proved three ways: " + ", ".join(f"{count} of {module}" for module, count in proved.items()))
 
 
 # What several tests work with
