@@ -328,9 +328,11 @@ def store_outputs(
     "Write fresh outputs into a notebook, with the facts that `stored_facts` reads, and clean it."
     from nbdev.clean import nbdev_clean # a second of imports, wanted here alone
     notebook = read_notebook(path)
-    changed = refresh_outputs(notebook, result.notebook, sanitize_patterns(root/"tests"/"sanitize.cfg"))
     made_from = fingerprint(notebook, root/setting("lib_path"))
-    if stored_facts(notebook).get("made_from") != made_from: # else the seconds, too, stay those of the first time
+    is_new = stored_facts(notebook).get("made_from") != made_from # else the seconds, too, stay those of the first time
+    patterns = sanitize_patterns(root/"tests"/"sanitize.cfg", results=not is_new)
+    changed = refresh_outputs(notebook, result.notebook, patterns)
+    if is_new:
         notebook.metadata["mark1"] = {"made_from": made_from, "seconds": round(result.seconds)}
     with staged(path) as fresh:
         nbformat.write(notebook, fresh)
@@ -369,8 +371,9 @@ def test_commands(
     "List the commands that check some chapters, or all and everything else."
     if not names:
         workers = str(min(os.cpu_count(), 4)) # each of them imports torch
-        return [["nbdev_test", "--do_print"], ["pytest", "--nbval", "nbs"],
-                ["pytest", "tests", "-n", workers, "--dist", "loadfile", "--durations=12"]]
+        return [["nbdev_test", "--do_print"],
+                ["pytest", "--nbval", "nbs"],
+                ["pytest", "tests", "-n", workers, "--dist", "loadfile", "--no-loadscope-reorder", "--durations=12"]]
     return [["nbdev_test", "--file_re", f"^({'|'.join(names)})[.]ipynb$"],
             ["pytest", "-q", "--nbval", *(f"nbs/{name}.ipynb" for name in names)],
             ["pytest", "-q", "tests", f"--chapters={','.join(names)}"]]
@@ -391,7 +394,7 @@ def test(
         command = " ".join(words)
         print(f"\n== {command}", flush=True)
         start = time.monotonic()
-        code = subprocess.run(words, cwd=root, env=kernel_environment()).returncode
+        code = subprocess.run(words, cwd=root, env=kernel_environment(), stdin=subprocess.DEVNULL).returncode
         if code: failed.append(command)
         print(f"== {command}: {time.monotonic() - start:.0f} s", flush=True)
     print(f"\nfailed: {', '.join(failed)}" if failed else "\nall green")
