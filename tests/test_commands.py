@@ -117,6 +117,21 @@ def test_refresh_writes_only_what_differs(mark1, toy_repository):
     assert "00_clock: 0 cells changed" in second.stdout and stored.read_bytes() == content
 
 
+def test_refresh_stores_a_result_of_code_that_has_changed(mark1, toy_repository):
+    "Losses differ between machines, so they are not compared while the code is the same."
+    source = "#{}\nfrom IPython.display import HTML\nimport time\nHTML(f'<td>{{time.time():.4f}}</td>')"
+    home = toy_repository(_00_loss=[source.format(1)])
+    path = home/"nbs"/"00_loss.ipynb"
+    nbformat.write(nbformat.read(path, 4), home/"nbs"/"index.ipynb")
+    def refreshed():
+        assert mark1("refresh", "00", cwd=home).returncode == 0
+        return nbformat.read(path, 4).cells[-1].outputs[0].data["text/html"]
+    first = refreshed()
+    assert refreshed() == first
+    path.write_text(path.read_text().replace("#1", "#2"))
+    assert refreshed() != first
+
+
 def nbval(home, *words):
     "What nbval says of each cell of the toy chapters, and all that it prints."
     environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
