@@ -39,7 +39,7 @@ def measure_drawings(
         for seed in seeds:
             set_seed(seed, reproducible=True)
             dls = ImageDataLoaders.from_name_func(".", files, valid_pct=0.2, seed=seed, label_func=is_cat,
-                                                  item_tfms=Resize(112), bs=16, num_workers=0)
+                                                  item_tfms=Resize(128), bs=16, num_workers=0)
             learn = first_screen(dls, pretrained)
             result["of"] = len(dls.valid.items)
             result[name].append(round(learn.recorder.values[-1][-1]*result["of"]))
