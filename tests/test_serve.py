@@ -219,20 +219,30 @@ NOTES = { # what is wrong: the text, what is said, what the browser shows beside
 @either
 def test_a_faulty_note_is_named_and_the_mended_one_is_shown(author, terminal):
     typed = author.type(terminal=terminal)
-    other = author.home/"lesson_notes"/"2022-01-01.md"
+    other, chapter = author.home/"lesson_notes"/"2022-01-01.md", author.chapter.read_text()
     for kind, (text, said, shown) in NOTES.items():
         start = len(typed.said)
         author.note.write_text(FRONT + text)
         typed.waits_for(f"mark1: {re.escape(said)}", start)
         if shown: # in the browser as well, whatever else is saved, until it is mended
             shows(typed, shown, status=500)
-            other.write_text(FRONT.replace("2021-12-19", "2022-01-01") + f"Beside {kind}.\n")
-            shows(typed, shown, "notes/2022-01-01/", status=500)
+            for turn in range(2):
+                other.write_text(FRONT.replace("2021-12-19", "2022-01-01") + f"Beside {kind}, {turn}.\n")
+                typed.waits_for(f"mark1: lesson_notes/2022-01-01.md:6: '{turn}' has no source", start) # so it was seen
+                for place in ("2021-12-19", "2022-01-01"): shows(typed, shown, f"notes/{place}/", status=500)
+            if kind == "embed": # after the others Hugo looks at no chapter
+                write_chapter(author.home, new_markdown_cell(f"A [link](99_{kind}.ipynb)."))
+                typed.waits_for(f"mark1: nbs/01_toy.ipynb, cell 4: the link leads to nbs/99_{kind}.ipynb", start)
+                shows(typed, shown, status=500) # besides that of the chapter
+                author.chapter.write_text(chapter)
+                until(lambda: f"99_{kind}" not in get(typed)[1], lambda: get(typed))
+                shows(typed, shown, status=500)
+            assert "mended" not in typed.said[start:]
         author.note.write_text(FRONT + f"Better than {kind}.\n")
         shows(typed, f"Better than {kind}.")
         if shown:
             typed.waits_for("mark1: mended", start)
-            shows(typed, f"Beside {kind}.", "notes/2022-01-01/")
+            shows(typed, f"Beside {kind}, 1.", "notes/2022-01-01/")
         else: assert "mended" not in typed.said[start:] # the page was shown all the time
         assert typed.said.count(said) == 1 # though Hugo says it with each build
 
@@ -397,6 +407,7 @@ def test_two_at_once_keep_out_of_each_others_way_and_a_port_that_is_let_go_is_ta
         first.ends()
         author.note.write_text(FRONT + "Other words.\n")
         shows(second, "Other words.")
+        assert get(second, "chapters/01_toy/")[0] == 200 # of which nothing was saved
         third = author.type(SERVE.replace("--port 0", f"--port {port}"))
     assert third.address == first.address
 
