@@ -211,6 +211,8 @@ def test_the_page_of_a_module_and_outputs_older_than_the_code(author):
 NOTES = { # what is wrong: the text, what is said, what the browser shows besides
     "embed": ('Words.\n\n{{< embed "02_gone.ipynb#num-x" >}}\n',
               'lesson_notes/2021-12-19.md:8: there is no chapter "02_gone.ipynb"; there are 01_toy.ipynb', "there is no chapter"),
+    "link": ("Words.\n\nA [link](2029-01-01.md).\n",
+             "lesson_notes/2021-12-19.md:8: the link leads to lesson_notes/2029-01-01.md, and there is no such file", "lesson_notes/2029"),
     "shortcode": ('Words.\n\n{{< embd "x" >}}\n', 'lesson_notes/2021-12-19.md:8: there is no shortcode "embd"; there is embed', "embd"),
     "HTML": ("Words.\n\n<b>bold</b>\n", "lesson_notes/2021-12-19.md:8: raw HTML (<b>) is left out of pages; write it as Markdown", None),
 }
@@ -230,7 +232,7 @@ def test_a_faulty_note_is_named_and_the_mended_one_is_shown(author, terminal):
                 other.write_text(FRONT.replace("2021-12-19", "2022-01-01") + f"Beside {kind}, {turn}.\n")
                 typed.waits_for(f"mark1: lesson_notes/2022-01-01.md:6: '{turn}' has no source", start) # so it was seen
                 for place in ("2021-12-19", "2022-01-01"): shows(typed, shown, f"notes/{place}/", status=500)
-            if kind == "embed": # after the others Hugo looks at no chapter
+            if kind != "shortcode": # after which Hugo looks at no chapter
                 write_chapter(author.home, new_markdown_cell(f"A [link](99_{kind}.ipynb)."))
                 typed.waits_for(f"mark1: nbs/01_toy.ipynb, cell 4: the link leads to nbs/99_{kind}.ipynb", start)
                 shows(typed, shown, status=500) # besides that of the chapter
