@@ -60,7 +60,8 @@ class Attached(AsyncKernelManager):
 def lab(tmp_path):
     "`mark1 lab`, as a person starts it but for the browser; the address of its server comes back."
     words = ["lab", "--", "--no-browser", "--allow-root", "--IdentityProvider.token=secret", "--ServerApp.port=0"]
-    environment = as_a_person_has_it(JUPYTER_RUNTIME_DIR=str(tmp_path/"runtime"), HOME=str(tmp_path))
+    environment = as_a_person_has_it(JUPYTER_RUNTIME_DIR=str(tmp_path/"runtime"), HOME=str(tmp_path),
+                                      FASTAI_HOME=str(tmp_path/"fastai"))
     log = tmp_path/"log"
     with open(log, "w") as file:
         process = subprocess.Popen([BIN/"mark1", *words], cwd=ROOT, env=environment, stdout=file, stderr=file, start_new_session=True)

@@ -17,7 +17,7 @@ def toy_tests(tmp_path):
     "A repository that has nothing but tests, and this one's conftest.py; a function that runs pytest there."
     home = tmp_path/"home"
     (home/"tests").mkdir(parents=True)
-    shutil.copy(ROOT/"tests"/"conftest.py", home/"tests")
+    for name in ("conftest.py", "of_chapters.py"): shutil.copy(ROOT/"tests"/name, home/"tests")
     subprocess.run(["git", "init", "-q"], cwd=home, check=True)
     (home/"CONTRIBUTING.md").write_text("| rain | 2 | it rains … |\n")
     def run(source, *words, **variables):
@@ -146,9 +146,11 @@ def test_a_round_in_which_nothing_fails(tmp_path):
     assert nothing.returncode == 1 # no test is no success
 
 
-def test_the_whole_of_a_toy(toy_repository):
+def test_the_whole_of_a_toy(toy_repository, monkeypatch):
     "All that `mark1 test` does, in a repository with a chapter whose output is not stored."
     home = toy_repository(_00_sum=["print(6*7)"])
+    (home/"tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(home/"tmp")) # where pytest keeps its last folders
     shutil.copy(ROOT/"tests"/"steady.py", home/"tests")
     (home/"tests"/"test_toy.py").write_text("def test_sound(): pass\n")
     result = steady("--whole", "--rounds", 1, script=home/"tests"/"steady.py")
