@@ -175,6 +175,12 @@ def toy_repository(tmp_path):
 
 
 @pytest.fixture
+def short_folder():
+    "Make a temporary folder with a short name, for programs that put sockets into it."
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder: yield folder
+
+
+@pytest.fixture
 def copied_repository(tmp_path):
     "The chapters, the library and the settings, copied to where a run may write."
     caches = shutil.ignore_patterns(".ipynb_checkpoints", "__pycache__")

@@ -1,10 +1,12 @@
 "What a kernel finds that an editor starts: the same as `mark1 run` gives, so no red warning and the stored losses."
+import atexit
 import json
 import os
 import re
 import signal
 import subprocess
 import urllib.request
+from contextlib import suppress
 
 import nbformat
 import pytest
@@ -51,8 +53,6 @@ class Attached(AsyncKernelManager):
     "Manage a kernel that somebody else has started and will end."
     has_kernel = True
 
-    async def is_alive(self): return True
-
     async def shutdown_kernel(self, *args, **kwargs): pass
 
 
@@ -66,12 +66,20 @@ def lab(tmp_path):
     with open(log, "w") as file:
         process = subprocess.Popen([BIN/"mark1", *words], cwd=ROOT, env=environment, stdout=file, stderr=file, start_new_session=True)
     try:
-        address = wait_for(lambda: re.search(r"http://(?:localhost|127\.0\.0\.1):\d+/", log.read_text()) or process.poll())
+        address = wait_for(lambda: serving(tmp_path/"runtime") or process.poll() is not None)
         assert process.poll() is None, log.read_text()
-        yield address[0], tmp_path/"runtime"
+        yield address, tmp_path/"runtime"
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait()
+
+
+def serving(runtime):
+    "Give the address of the server that keeps its facts in a folder, once it answers there."
+    for facts in runtime.glob("jpserver-*.json"):
+        with suppress(OSError, ValueError): # half written, or not listening yet
+            address = json.loads(facts.read_text())["url"]
+            if urllib.request.urlopen(f"{address}api", timeout=PATIENCE).status == 200: return address
 
 
 def test_chapter_01_in_the_lab(lab):
@@ -85,11 +93,12 @@ def test_chapter_01_in_the_lab(lab):
     for cell in fresh.cells:
         if cell.cell_type == "code": cell.outputs = []
         if cell.cell_type == "code" and is_skipped(cell.source): cell.metadata["tags"] = ["skip-execution"]
-    manager = Attached(connection_file=str(runtime/f"kernel-{kernel}.json"))
+    manager = Attached(connection_file=str(runtime/f"kernel-{kernel}.json"), owns_kernel=False)
     manager.load_connection_file()
     client = notebook_client(fresh, ROOT/"nbs")
     client.km = manager
-    client.execute()
+    try: client.execute()
+    finally: atexit.unregister(client._cleanup_kernel)
     pairs = [(join_streams(cell.outputs), old.outputs) for cell, old in zip(fresh.cells, stored.cells) if cell.cell_type == "code"]
     assert not [out for outputs, _ in pairs for out in outputs if out.output_type == "error" or out.get("name") == "stderr"]
     losses = [(losses_in(outputs), losses_in(old)) for outputs, old in pairs if losses_in(old)]

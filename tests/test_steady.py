@@ -146,11 +146,10 @@ def test_a_round_in_which_nothing_fails(tmp_path):
     assert nothing.returncode == 1 # no test is no success
 
 
-def test_the_whole_of_a_toy(toy_repository, monkeypatch):
+def test_the_whole_of_a_toy(toy_repository, short_folder, monkeypatch):
     "All that `mark1 test` does, in a repository with a chapter whose output is not stored."
     home = toy_repository(_00_sum=["print(6*7)"])
-    (home/"tmp").mkdir()
-    monkeypatch.setenv("TMPDIR", str(home/"tmp")) # where pytest keeps its last folders
+    monkeypatch.setenv("TMPDIR", short_folder) # where pytest keeps its last folders
     shutil.copy(ROOT/"tests"/"steady.py", home/"tests")
     (home/"tests"/"test_toy.py").write_text("def test_sound(): pass\n")
     result = steady("--whole", "--rounds", 1, script=home/"tests"/"steady.py")

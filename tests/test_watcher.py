@@ -17,8 +17,9 @@ TEST = "def test_sum(): assert sum(range(10)) == {}\n"
 
 
 @pytest.fixture
-def home(toy_repository):
+def home(toy_repository, short_folder, monkeypatch):
     "A repository with two chapters, of which the second imports the first, and two tests; all is well in it."
+    monkeypatch.setenv("TMPDIR", short_folder) # where pytest keeps its last folders
     low = ["#| default_exp low", "#| export\nx = 42", "print(42)"]
     high = ["import mark1\nmark1.__path__.append('../mark1')\nfrom mark1.low import x", "print(x)"]
     home = toy_repository(_00_low=low, _01_high=high, _02_other=["print(2)"])
@@ -32,7 +33,7 @@ def home(toy_repository):
     (home/"mark1"/"low.py").write_text("x = 42\n")
     (home/"tests"/"test_toy.py").write_text(TEST.format(45))
     (home/"tests"/"test_low.py").write_text("import mark1\nmark1.__path__.append('mark1')\nimport mark1.low\n" + TEST.format(45))
-    for name in ("bin", "tmp"): (home/name).mkdir()
+    (home/"bin").mkdir()
     for name in ("apt-get", "npm"): # nothing is to be installed
         (home/"bin"/name).write_text("#!/bin/sh\n")
         (home/"bin"/name).chmod(0o755)
@@ -65,7 +66,7 @@ PAIRS = [pytest.param(command, fault, id=f"{command}, {fault}", marks=[] if (com
 def check(home, *words):
     "Type a command in the toy repository; this environment is used, and nothing is installed."
     outside = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "PYTEST"))}
-    environment = {**outside, "MARK1_VENV": sys.prefix, "TMPDIR": str(home/"tmp"), "PATH": f"{home}/bin{os.pathsep}{outside['PATH']}"}
+    environment = {**outside, "MARK1_VENV": sys.prefix, "PATH": f"{home}/bin{os.pathsep}{outside['PATH']}"}
     return typed(words, cwd=home, env=environment, stdin=subprocess.DEVNULL)
 
 
@@ -85,7 +86,7 @@ def test_what_fails_is_named_and_the_exit_code_says_so(home, command, fault):
 def commit(home):
     "Make a git repository of the toy, with all in one commit."
     author = ("-c", "user.name=a", "-c", "user.email=a@example.org")
-    (home/".gitignore").write_text("_run/\ntmp/\n.pytest_cache/\n__pycache__/\n")
+    (home/".gitignore").write_text("_run/\n.pytest_cache/\n__pycache__/\n")
     for words in (("init", "-q"), ("add", "-A"), (*author, "commit", "-qm", "all")): subprocess.run(["git", *words], cwd=home, check=True)
 
 
