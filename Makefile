@@ -19,7 +19,7 @@ run: setup ## run the chapters, show what they measured; CHAPTERS="01 17" or CHA
 test: setup ## run everything that is checked: nbdev_test, nbval, pytest; CHAPTERS=05 or CHAPTERS=--changed checks some
 	@$(MARK1) test $(CHAPTERS)
 
-test-slow: setup ## the checks that take minutes: every real photograph held out once
+test-slow: setup ## the checks that take long: every real photograph held out once, 40 rounds of kernels started at once
 	@. $(VENV)/bin/activate && pytest -m slow tests
 
 test-container: setup ## `ez env go` for real, to chapter 01 inside a container: 7 minutes, and 15 GB of disk for a while

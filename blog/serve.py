@@ -184,7 +184,10 @@ class Server:
         "End Hugo, and Pagefind where it is at work."
         for process in self.programs:
             process.terminate()
-            process.wait()
+            try: process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

@@ -53,8 +53,11 @@ def notebook_client(
 ) -> NotebookClient: # not started yet
     "The client with which runner and tests execute a chapter."
     cell_limit = cell_limit or default_limit()
-    deadline = time.monotonic() + 3*cell_limit
-    remaining = lambda cell: max(.01, min(cell_limit, deadline - time.monotonic())) # nbclient takes 0 for no limit
+    deadline = None
+    def remaining(cell): # the chapter's time begins with its first cell, however long its kernel took to start
+        nonlocal deadline
+        deadline = deadline or time.monotonic() + 3*cell_limit
+        return max(.01, min(cell_limit, deadline - time.monotonic())) # nbclient takes 0 for no limit
     quiet = logging.getLogger("mark1.nbclient") # what it has to say reaches the caller as an exception
     quiet.propagate = False
     quiet.addHandler(logging.NullHandler())
@@ -348,10 +351,18 @@ def write_readme(
 
 def edited(
     root:Path, # the repository
-) -> set[Path]: # nothing where git does not say
-    "List the files that differ from the last commit, new ones too."
-    asked = subprocess.run(["git", "status", "--porcelain", "--untracked-files=all", "-z"], cwd=root, capture_output=True, text=True)
-    return {root/entry[3:] for entry in asked.stdout.split("\0") if entry[2:3] == " "}
+) -> set[Path]:
+    "List the files that differ from the last commit, new ones too. `ValueError` where git does not say."
+    remedy = "name the chapters instead, for instance `mark1 test 05`"
+    def asked(*words):
+        try: answer = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True)
+        except FileNotFoundError: raise ValueError(f"there is no git on this computer; install it, or {remedy}") from None
+        said = answer.stderr.strip().splitlines() or ["it gives no reason"]
+        if answer.returncode: raise ValueError(f"git does not say what was edited ({said[0]}); {remedy}")
+        return answer.stdout
+    top = Path(asked("rev-parse", "--show-toplevel").strip())
+    listed = asked("status", "--porcelain", "--untracked-files=all", "-z")
+    return {top/entry[3:] for entry in listed.split("\0") if entry[2:3] == " "}
 
 def chosen_to_test(
     args:argparse.Namespace, # chapters, changed

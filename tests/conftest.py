@@ -26,8 +26,9 @@ ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent # where this environment's commands are, also when it is not activated
 PHOTOGRAPHS = Path(os.environ.get("MARK1_TEST_PHOTOGRAPHS", ROOT.parent/"shared"/"data"/"oxford-iiit-pet.tgz"))
 PATIENCE = 300 # seconds until a wait is given up; a busy machine needs far less, and nothing is judged by it
-WINDING_UP = 60 # seconds that a process which is about to end may take once all tests have
-# run side by side, the files then end at about the same time
+WINDING_UP = 60 # seconds that a process may still take to end after the last test
+
+# The files that take longest begin, so that the workers end at about the same time.
 LONGEST_FIRST = "test_container.py", "test_full_data.py", "test_faults.py", "test_site.py", "test_commands.py"
 
 
@@ -59,13 +60,14 @@ def repository_files():
 
 
 def left_running(folder):
-    "Processes whose temporary folder is `folder`, but for Python's helpers, which end with this process."
+    "List processes whose temporary folder is `folder`, or lies in it, but for Python's helpers, which end with this process."
     found, helpers = [], ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError): # it has ended, or belongs to somebody else
-            if f"TMPDIR={folder}\0".encode() not in (process/"environ").read_bytes(): continue
+            if not re.search(rb"TMPDIR=" + re.escape(str(folder).encode()) + rb"[/\0]", (process/"environ").read_bytes()): continue
             words = (process/"cmdline").read_bytes().decode(errors="replace").split("\0")
-            helper = any(name in word for name in helpers for word in words)
+            parent = int((process/"stat").read_text().rpartition(")")[2].split()[1])
+            helper = parent == os.getpid() and any(name in word for name in helpers for word in words)
             if any(words) and not helper: found.append(f"process {process.name}: {' '.join(words)[:200]}")
     return found
 

@@ -4,6 +4,10 @@ from pathlib import Path
 
 NBS = Path(__file__).resolve().parent.parent/"nbs"
 AGREEMENT = {"test_repository.py", "test_notes.py"} # hold chapters against each other, the library, README and notes
+ALSO = { # what a file is about that types commands or starts programs, and so imports nothing
+    "test_commands.py": {"lesson"}, "test_faults.py": {"lesson", "kernels"}, "test_kernels.py": {"lesson", "kernels"},
+    "test_watcher.py": {"lesson"}, "test_notebook_files.py": {"lesson"}, "test_editors.py": {"kernels"},
+    "test_environment.py": {"environment", "doctor"}, "test_container.py": {"containers", "environment"}}
 
 
 def pytest_addoption(parser):
@@ -18,7 +22,8 @@ def names_of(stems):
 
 
 def is_about(path, chosen):
-    "Say whether a test file is about chapters: it imports one of their modules."
+    "Say whether a test file is about chapters: it imports one of their modules, or stands in `ALSO`."
+    if ALSO.get(path.name, set()) & names_of(chosen): return True
     lines = re.findall(r"^(?:from|import) mark1.*(?:\n +.*)*", path.read_text(encoding="utf-8"), re.MULTILINE)
     return bool(names_of(chosen) & {name for line in lines for name in re.findall(r"\w+", line)})
 

@@ -13,6 +13,7 @@ import json
 import os
 import random
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -69,7 +70,7 @@ def one_round(
     report.unlink(missing_ok=True)
     order = f"-p randomly --randomly-dont-reset-seed --randomly-seed={seed}" # whatever pyproject.toml says
     path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "PYTEST_ADDOPTS": f"{order} --junitxml={report}"}
+    environment = {**os.environ, "PATH": path, "PYTEST_ADDOPTS": f"{order} --junitxml={shlex.quote(str(report))}"}
     command = ["pytest", *words] if words else ["mark1", "test"]
     begun = time.monotonic()
     with open(log, "w", encoding="utf-8") as file:

@@ -70,7 +70,7 @@ def lab(tmp_path):
         assert process.poll() is None, log.read_text()
         yield address, tmp_path/"runtime"
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        with suppress(ProcessLookupError): os.killpg(process.pid, signal.SIGTERM)
         process.wait()
 
 
@@ -87,7 +87,7 @@ def test_chapter_01_in_the_lab(lab):
     address, runtime = lab
     asked = urllib.request.Request(f"{address}api/sessions", method="POST", headers={"Authorization": "token secret"}, data=json.dumps(
         {"path": "nbs/01_first_model.ipynb", "type": "notebook", "name": "", "kernel": {"name": "python3"}}).encode())
-    kernel = json.load(urllib.request.urlopen(asked))["kernel"]["id"]
+    kernel = json.load(urllib.request.urlopen(asked, timeout=PATIENCE))["kernel"]["id"]
     stored = read_notebook(ROOT/"nbs"/"01_first_model.ipynb")
     fresh = nbformat.from_dict(json.loads(json.dumps(stored)))
     for cell in fresh.cells:

@@ -5,6 +5,9 @@ import subprocess
 import sys
 
 import pytest
+from mark1.lesson import notebook_client
+from nbformat.v4 import new_notebook
+from steady import busy_loops
 
 PROGRAM = """if __name__ == "__main__":
     import sys
@@ -22,7 +25,7 @@ def alone(*words):
     unshare = ["unshare", "--net", "--map-root-user", "sh", "-ec"]
     few = f"ip link set lo up; echo 40000 {40000 + PORTS} > /proc/sys/net/ipv4/ip_local_port_range; exec \"$@\""
     if shutil.which("unshare") is None or subprocess.run([*unshare, few, "sh", "true"], capture_output=True).returncode:
-        pytest.skip("this machine cannot make a network namespace")
+        pytest.skip("no network namespace can be made, for want of Linux, unshare (util-linux) or permission")
     return [*unshare, few, "sh", *map(str, words)]
 
 
@@ -41,11 +44,7 @@ def all_at_once(home, programs, listen):
 @pytest.fixture
 def busy(request):
     "As many loops that do nothing but use a core as the test asks for."
-    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(request.param)]
-    yield request.param
-    for loop in loops:
-        loop.kill()
-        loop.wait()
+    with busy_loops(request.param): yield request.param
 
 
 @pytest.mark.parametrize("rounds, busy", [(1, 0), pytest.param(40, 0, marks=pytest.mark.slow), pytest.param(40, 2, marks=pytest.mark.slow)],
@@ -64,3 +63,10 @@ def test_ports_are_what_they_get_in_each_others_way_with(toy_repository):
     failed = next((turn for turn in range(1, 41) if all_at_once(home, 4, "ports")), None)
     print(f"a chapter stopped in round {failed}")
     assert failed
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there are no sockets with names; test it on Linux")
+def test_the_runner_uses_names(tmp_path):
+    "Of its kernels no two share one."
+    settings = [notebook_client(new_notebook(), tmp_path).config.KernelManager for _ in range(2)]
+    assert [each.transport for each in settings] == ["ipc"]*2 and len({each.ip for each in settings}) == 2

@@ -83,9 +83,10 @@ def test_very_long_lines(mark1_here, toy_repository):
 
 
 def test_the_cases_that_came_from_elsewhere(mark1_here, toy_repository):
-    if not CASES.is_dir(): pytest.skip(f"there are no cases in {CASES}")
+    if not CASES.is_dir(): pytest.skip(f"there are no cases in {CASES}; put notebooks of other programs there")
     home = toy_repository(_00_sum=["1"])
     nbformat.write(nbformat.read(home/"nbs"/"00_sum.ipynb", 4), home/"nbs"/"index.ipynb")
+    assert list(CASES.glob("*.ipynb"))
     for case in sorted(CASES.glob("*.ipynb")):
         shutil.copy(case, home/"nbs"/"42_case.ipynb")
         for command in ("run", "refresh"):

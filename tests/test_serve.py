@@ -29,7 +29,7 @@ from playwright.sync_api import Error
 from conftest import ROOT
 from test_gates import FRONT, home, toys, write_chapter # noqa: F401, two of them are fixtures
 from test_site import browser # noqa: F401, a fixture
-from serve import MADE_OF, Server, saved # of blog/, which test_gates puts on the path
+from serve import MADE_OF, Server, free_port, saved # of blog/, which test_gates puts on the path
 
 PATIENCE = 300 # seconds; on a busy machine a wait may be long, and a test that fails waits to the end
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="there is no prctl to tie a process to its parent; test it on Linux")
@@ -51,9 +51,10 @@ class Typed:
         self.said, self.closed = "", False
         ours, theirs = pty.openpty() if terminal else os.pipe()
         def prepare():
-            "In the child: take the terminal, as a login does, and ignore what a shell has its background jobs ignore."
+            "In the child: take the terminal, as a login does, and ignore just what a shell has its background jobs ignore."
             if terminal: fcntl.ioctl(1, termios.TIOCSCTTY, 0)
-            for number in ignored: signal.signal(number, signal.SIG_IGN)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP): # whatever nohup or cron had these tests ignore
+                signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
         environment = {name: value for name, value in os.environ.items() if name not in ("MARK1_VENV", "MAKEFLAGS", "MAKELEVEL")}
         self.process = subprocess.Popen(command, cwd=folder, env=environment, stdin=theirs if terminal else subprocess.DEVNULL, stdout=theirs,
                                         stderr=theirs, start_new_session=True, preexec_fn=prepare)
@@ -398,8 +399,8 @@ def test_a_port_in_use_is_said_and_another_is_taken(author):
 
 
 def test_two_at_once_keep_out_of_each_others_way_and_a_port_that_is_let_go_is_taken_again(author):
-    first = author.type(SERVE)
-    port = first.address.split(":")[-1].strip("/")
+    port = next(port for port in range(20000, 30000) if free_port(port) == port) # none that the system gives to others
+    first = author.type(SERVE.replace("--port 0", f"--port {port}"))
     second = author.type(SERVE.replace("--port 0", f"--port {port}"))
     assert second.address != first.address
     with socket.create_connection(("127.0.0.1", int(port))) as kept: # a browser keeps its connection

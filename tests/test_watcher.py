@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import nbformat
 import pytest
-from mark1.lesson import chosen_to_test
+from mark1.lesson import chosen_to_test, edited
 
 from conftest import BIN, ROOT, typed
 from test_commands import sentence
@@ -53,9 +53,9 @@ def replace(path, old, new):
     path.write_text(text.replace(old, new))
 
 
-FAULTS = {"a failing chapter": ("nbs/02_other.ipynb", "print(2)", "print(1/0)", "02_other"),
-          "a failing test": ("tests/test_toy.py", "== 45", "== 46", "test_sum"),
-          "a stored output that differs": ("nbs/02_other.ipynb", '"2\\n"', '"3\\n"', "02_other.ipynb::Cell 0"),
+FAULTS = {"a failing chapter": ("nbs/02_other.ipynb", "print(2)", "print(1/0)", "FAILED nbs/02_other.ipynb::Cell 0"),
+          "a failing test": ("tests/test_toy.py", "== 45", "== 46", "FAILED tests/test_toy.py::test_sum"),
+          "a stored output that differs": ("nbs/02_other.ipynb", '"2\\n"', '"3\\n"', "FAILED nbs/02_other.ipynb::Cell 0"),
           "nothing": ("tests/test_toy.py", "== 45", "== 45", "all green")}
 COMMANDS = {"mark1 test": [BIN/"mark1", "test"], "make test": ["make", "test"], ".ci/run": ["bash", ".ci/run"]}
 QUICK = {("mark1 test", "a stored output that differs"), ("make test", "a failing test"), (".ci/run", "a failing chapter"), (".ci/run", "nothing")}
@@ -80,7 +80,7 @@ def test_what_fails_is_named_and_the_exit_code_says_so(home, command, fault):
     shown = result.stdout + result.stderr
     good = fault == "nothing"
     assert result.returncode == (0 if good else 1 if command == "mark1 test" else 2), shown # make knows no other code
-    assert said in shown and ("all green" in shown) == good and ("\nfailed: " in shown) != good, shown
+    assert said in shown and ("FAILED" in shown) != good and ("all green" in shown) == good and ("\nfailed: " in shown) != good, shown
 
 
 def commit(home):
@@ -114,6 +114,12 @@ def test_only_what_was_edited(home, mark1):
     assert chosen() == ["00_low", "01_high"]
     commit(home)
     assert chosen() == ["00_low", "01_high"] # their outputs are older than that
+
+
+def test_without_git(home, mark1_here, outcome, monkeypatch):
+    outcome("a copy without git, asked for what was edited", mark1_here("test", "--changed", cwd=home))
+    monkeypatch.setattr("subprocess.run", lambda *words, **options: (_ for _ in ()).throw(FileNotFoundError("git")))
+    with pytest.raises(ValueError, match="there is no git on this computer; install it, or name the chapters"): edited(home)
 
 
 def test_a_chapter_that_is_not_there(mark1_here):
