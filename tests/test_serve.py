@@ -26,12 +26,11 @@ from mark1.chapters import fingerprint
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from playwright.sync_api import Error
 
-from conftest import ROOT
+from conftest import PATIENCE, ROOT
 from test_gates import FRONT, home, toys, write_chapter # noqa: F401, two of them are fixtures
 from test_site import browser # noqa: F401, a fixture
 from serve import MADE_OF, Server, free_port, saved # of blog/, which test_gates puts on the path
 
-PATIENCE = 300 # seconds; on a busy machine a wait may be long, and a test that fails waits to the end
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="there is no prctl to tie a process to its parent; test it on Linux")
 
 

@@ -24,11 +24,10 @@ from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 from pypdf import PdfReader
 
-from conftest import ROOT, Quiet
+from conftest import PATIENCE, ROOT, Quiet
 
 TOOLS = ROOT/"_run"/"tools"/"node_modules"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-PATIENCE = 300 # seconds that the browser may take on a busy machine; a test that fails waits to the end
 expect.set_options(timeout=PATIENCE*1000)
 WIDE = "x" * 200
 NOTE = r"""+++
