@@ -13,7 +13,7 @@ $(READY): build/requirements.txt build/setup.py pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "mark1: there is no $(PYTHON); install Python 3.11, 3.12 or 3.13"; exit 1; }
 	@$(PYTHON) build/setup.py
 
-run: setup ## run the chapters, show what they measured; CHAPTERS="01 17" or CHAPTERS=--changed runs some
+run: setup ## run the chapters, show what they measured; CHAPTERS="01 doctor" or CHAPTERS=--changed runs some
 	@$(MARK1) run $(CHAPTERS)
 
 test: setup ## run everything that is checked: nbdev_test, nbval, pytest; CHAPTERS=05 or CHAPTERS=--changed checks some

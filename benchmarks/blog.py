@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 from harness import compare, measure, report
-from mark1.chapters import repository
+from mark1.workshop.notebook import repository
 from PIL import Image
 
 ROOT = repository(Path(__file__).parent)

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import torch
 from fastai.vision.all import ImageDataLoaders, Resize, error_rate, get_image_files, set_seed, vision_learner
-from mark1.data import backbone, check_pictures, drawings, is_cat
-from mark1.downloads import checksum, staged
+from mark1.data.sets import backbone, check_pictures, drawings, is_cat
+from mark1.data.downloads import checksum, staged
 from mark1.first_model import dumb_error, held_out_once, train_head
 
 RESULT = Path(__file__).with_suffix(".json")

@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 from fastai.data.load import DataLoader
 from fastai.torch_core import set_seed
-from mark1.data import lite0
-from mark1.downloads import staged
+from mark1.data.sets import lite0
+from mark1.data.downloads import staged
 from mark1.forgetting import (Rehearsal, accuracies, agreement, all_logits, dense_network, digits, fine_tuned, learn_in_turn,
                               learn_task, permuted, photograph_crops, renormalised, share_right, small_network, split_classes)
 

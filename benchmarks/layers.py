@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import torch
 import torchvision
-from mark1.data import lite0
-from mark1.downloads import staged
+from mark1.data.sets import lite0
+from mark1.data.downloads import staged
 from mark1.layers import (OBJECTS, attribution, boxes, likeness, map_correlations, maps, masked_changes, maximise, occlusion,
                           photographs, planted, planted_gabors, points_inside, rank_correlation, receptive_fields, shuffled,
                           side_by_side, structure, tiles, top_patches)

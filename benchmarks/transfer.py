@@ -29,8 +29,8 @@ from fastai.callback.training import BnFreeze
 from fastai.vision.all import ImageDataLoaders, Resize, error_rate, set_seed, vision_learner
 from first_model import unpack
 from harness import compare, measure, report, spread
-from mark1.data import LITE0_STATS, backbone, is_cat, lite0
-from mark1.downloads import checksum, staged
+from mark1.data.sets import LITE0_STATS, backbone, is_cat, lite0
+from mark1.data.downloads import checksum, staged
 from mark1.first_model import error_text, held_out_once
 from mark1.transfer import FrozenActivations, activations_of, paired_difference
 from PIL import Image, ImageOps

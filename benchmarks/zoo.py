@@ -17,7 +17,7 @@ import warnings
 from pathlib import Path
 
 import torch
-from mark1.downloads import staged
+from mark1.data.downloads import staged
 from mark1.zoo import build, listing, ratios, sizes
 from rich.progress import track
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from faults import complaints, front_matter_faults
 from indexes import index_for_search, indexing_faults, is_indexed
 from links import dead_links, names_in
-from mark1.chapters import repository, setting
+from mark1.workshop.notebook import repository, setting
 from pages import make_pages
 from programs import hugo
 from serve import serve

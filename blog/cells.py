@@ -2,7 +2,7 @@
 import ast
 import re
 
-from mark1.chapters import directives
+from mark1.workshop.notebook import directives
 from outputs import shown
 from reference import names_defined
 

@@ -12,14 +12,13 @@ from pathlib import Path
 
 from cells import cell_record, is_imports
 from execnb.nbio import read_nb
-from mark1.chapters import data_of, find_chapters, fingerprint, setting, stored_facts
+from mark1.workshop.notebook import WINGS, Chapter, data_of, find_chapters, setting
 from reference import module_entries
 
 PAGES, KEPT_PAGES = Path("_run/blog/content"), Path("_run/blog/pages.json") # below the repository
 BADGE = re.compile(r"\[!\[[^\]]*\]\([^)]*\)\]\([^)]*\) ?") # a linked picture of another host
 WARNING = re.compile(r"/ipykernel_\d+/\S*: (\w*Warning)") # which names a file that is gone
 TITLE = re.compile(r"# (.+?)\n+> (.+)\n*|# (.+)\n*") # and the sentence below it
-MODULE = re.compile(r"^#\| default_exp (\w+)", re.MULTILINE)
 START = {"title": "What Mark 1 is", # of the page of nbs/index.ipynb
          "description": "How to start, what it takes, the commands, and what is where"}
 
@@ -27,50 +26,51 @@ Starts = list[tuple[int, int]] # line of a page, and number of the cell, where e
 Origins = dict[str, tuple[str, Starts]] # page, below the repository, to its notebook and its starts
 
 
-def notebook_at(
-    path:Path,
-) -> dict: # as execnb reads it
-    "Read a notebook. `ValueError` where it is none."
+def chapter_at(
+    path:Path, # a notebook
+    library:Path, # folder of the modules
+) -> Chapter: # its notebook as execnb reads it, which is quick
+    "Read a notebook as a chapter. `ValueError` where it is none."
+    chapter = Chapter(path, {}, library)
     try:
-        notebook = read_nb(path)
-        for cell in notebook.cells: cell.source, cell.cell_type
+        chapter.notebook = read_nb(path)
+        for cell in chapter.notebook.cells: cell.source, cell.cell_type
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"nbs/{path.name}: it is no notebook ({error}); save it once more") from error
-    return notebook
+        raise ValueError(f"nbs/{chapter.place}: it is no notebook ({error}); save it once more") from error
+    return chapter
 
 
 def checked_record(
     cell:dict, # a code cell
     number:int, # its place in the notebook, from 0
-    name:str, # of the notebook's file
+    chapter:Chapter, # that it stands in
     files:dict[str, bytes], # takes its pictures
 ) -> dict|None: # of `cell_record`
     "What the page needs to know of a cell. `ValueError` for one that shows a warning or exports no Python."
-    place = f"nbs/{name}, cell {number + 1}"
+    place = f"nbs/{chapter.place}, cell {number + 1}"
     try: record = cell_record(cell, number, files)
     except SyntaxError as error:
         raise ValueError(f"{place}: it is exported and is no Python: {error.msg}") from error
     warned = record and WARNING.search("\n".join(output.get("text", "") for output in record["outputs"]))
     if warned: raise ValueError(f"{place}: it shows a {warned[1]} with the name of a temporary file; "
-                                f"mend what it warns of, and run `make refresh CHAPTERS={Path(name).stem}`")
+                                f"mend what it warns of, and run `make refresh CHAPTERS={chapter.name}`")
     return record
 
 
 def parts_of(
-    notebook:dict, # as execnb reads it
-    name:str, # of its file
+    chapter:Chapter,
     begin:int, # where the prose of the first cell begins, after the title
     files:dict[str, bytes], # takes the pictures
 ) -> tuple[list[tuple[int, str]], list[dict]]: # cell, from 1, and Markdown; records it calls for
     "The parts of a page, in the order of the cells."
     parts, records = [], []
-    for number, cell in enumerate(notebook.cells):
+    for number, cell in enumerate(chapter.notebook.cells):
         text = ""
         if cell.get("id") == "elsewhere": continue # the page has such links of its own
         if cell.cell_type == "markdown": text = cell.source if number else cell.source[begin:]
-        if cell.cell_type == "code" and (record := checked_record(cell, number, name, files)):
+        if cell.cell_type == "code" and (record := checked_record(cell, number, chapter, files)):
             markdown = [output["markdown"] for output in record["outputs"] if "markdown" in output]
-            follows = parts and parts[-1][0] == number and is_imports(notebook.cells[number - 1].source)
+            follows = parts and parts[-1][0] == number and is_imports(chapter.notebook.cells[number - 1].source)
             if follows and not record["outputs"] and is_imports(cell.source):
                 records[-1]["code"] += f"\n\n{record['code']}" # one fold for both
                 parts[-1] = number + 1, parts[-1][1]
@@ -83,31 +83,36 @@ def parts_of(
     return parts, records
 
 
+def place_in_the_book(
+    chapter:Chapter,
+) -> dict[str, str]: # front matter
+    "Say where a chapter stands: its file, the heading of its wing, its number, '' in the other wings."
+    number = chapter.name[:2] if chapter.wing == "lesson" else ""
+    return {"source": f"nbs/{chapter.place}", "wing": WINGS[chapter.wing], "number": number}
+
+
 def chapter_page(
-    notebook:dict, # as execnb reads it
-    name:str, # of its file
-    library:Path, # folder of the modules
+    chapter:Chapter,
 ) -> tuple[dict, str, dict[str, bytes], Starts]: # front matter, Markdown, pictures; lines of the Markdown
     "A notebook as the parts of a page. `ValueError` where it has no title or shows a warning."
-    title = TITLE.match(notebook.cells[0].source if notebook.cells else "")
+    cells = chapter.notebook.cells
+    title = TITLE.match(cells[0].source if cells else "")
     if not title:
-        raise ValueError(f"nbs/{name}: it does not begin with a title, '# …'; write one into its first cell")
+        raise ValueError(f"nbs/{chapter.place}: it does not begin with a title, '# …'; write one into its first cell")
     files, starts, line = {}, [], 1
-    parts, records = parts_of(notebook, name, title.end(), files)
+    parts, records = parts_of(chapter, title.end(), files)
     for number, text in parts:
         starts.append((line, number))
         line += text.count("\n") + 2
-    module = MODULE.search("\n".join(cell.source for cell in notebook.cells))
-    facts = stored_facts(notebook)
     front = {
         "title": (title[1] or title[3]).strip(),
         "description": (title[2] or "").strip(),
-        "source": f"nbs/{name}",
-        "module": module[1] if module else "",
-        "data": data_of(notebook),
-        "seconds": facts.get("seconds", 0),
+        **place_in_the_book(chapter),
+        "module": chapter.module,
+        "data": data_of(chapter.notebook),
+        "seconds": chapter.stored.get("seconds", 0),
         "cells": records,
-        "stale": bool(facts) and facts.get("made_from") != fingerprint(notebook, library)}
+        "stale": bool(chapter.stored) and chapter.has_changed}
     return front, "\n\n".join(text for _, text in parts), files, starts
 
 
@@ -142,18 +147,16 @@ def colour(
 
 
 def module_page(
-    notebook:dict, # as execnb reads it
-    stem:str, # of its file
-    module:str, # that it exports
+    chapter:Chapter,
     weight:int, # its place in lists
 ) -> bytes|None: # None where it exports nothing public
-    "The page of a module."
-    entries = module_entries(notebook)
+    "Make the page of the module that a chapter exports."
+    entries = module_entries(chapter.notebook)
     names = ", ".join(entry["name"] for entry in entries)
     if entries: return page_text({
-        "title": f"mark1.{module}", "weight": weight, "entries": entries, "chapter": stem,
-        "source": f"nbs/{stem}.ipynb",
-        "description": f"Functions, classes and constants of chapter {stem[:2]}: {names}"})
+        "title": f"mark1.{chapter.module}", "weight": weight, "entries": entries, "chapter": chapter.name,
+        **place_in_the_book(chapter),
+        "description": f"Functions, classes and constants of mark1.{chapter.module}: {names}"})
 
 
 def pages_of(
@@ -163,15 +166,15 @@ def pages_of(
     library:Path, # folder of the modules
 ) -> tuple[dict[str, bytes], Starts]: # files, below `PAGES`; lines counted in the file
     "The page of a notebook, and that of the module it exports."
-    notebook = notebook_at(path)
-    front, body, files, starts = chapter_page(notebook, path.name, library)
+    chapter = chapter_at(path, library)
+    front, body, files, starts = chapter_page(chapter)
     colour(front["cells"])
     if place == "start": front |= START
     text = page_text({**front, "weight": weight}, body)
     before = text[:text.index(b"\n}\n") + 3].count(b"\n") + 1 # lines of front matter
     files = {f"{place}/{name}": content for name, content in (files | {"index.md": text}).items()}
-    page = module_page(notebook, path.stem, front["module"], weight) if front["module"] else None
-    if page: files[f"library/{front['module']}/index.md"] = page
+    page = module_page(chapter, weight) if chapter.module else None
+    if page: files[f"library/{chapter.module}/index.md"] = page
     return files, [(line + before, cell) for line, cell in starts]
 
 
@@ -182,7 +185,7 @@ def write_fault(
 ):
     "Have a page stop Hugo, which says and shows the fault; what it held stays, for notes that embed it."
     body = ""
-    front = {"title": path.stem, "description": "", "source": f"nbs/{path.name}"}
+    front = {"title": path.stem, "description": "", **place_in_the_book(Chapter(path, {}, path.parent))}
     front |= {"module": "", "data": "none", "cells": []}
     with suppress(OSError):
         text = page.read_text(encoding="utf-8")
@@ -222,7 +225,7 @@ def make_pages(
             write_fault(folder/place/"index.md", path, faults[-1])
             page = {"files": [f"{place}/index.md"], "starts": [], **page, "stamp": ""}
         pages[place] = page
-        origins[str(PAGES/place/"index.md")] = f"nbs/{path.name}", page["starts"]
+        origins[str(PAGES/place/"index.md")] = f"nbs/{Chapter(path, {}, library).place}", page["starts"]
     files = {name for page in pages.values() for name in page["files"]}
     for path in folder.rglob("*"):
         if path.is_file() and path.relative_to(folder).as_posix() not in files: path.unlink()

@@ -4,7 +4,7 @@ import subprocess
 import sysconfig
 from pathlib import Path
 
-from mark1.chapters import setting
+from mark1.workshop.notebook import setting
 
 
 def binary(

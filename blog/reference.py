@@ -3,7 +3,7 @@ import ast
 import io
 import tokenize
 
-from mark1.chapters import directives
+from mark1.workshop.notebook import directives
 
 Definition = ast.FunctionDef | ast.ClassDef | ast.Assign
 

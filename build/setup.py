@@ -22,7 +22,7 @@ import os
 import warnings
 
 try:
-    from mark1.kernels import kernel_environment
+    from mark1.workshop.kernels import kernel_environment
 except ImportError:  # the packages alone are installed
     pass
 else:

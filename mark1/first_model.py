@@ -16,7 +16,7 @@ from fastai.callback.training import BnFreeze
 from fastai.vision.all import (CategoryBlock, DataBlock, DataLoaders, ImageBlock, IndexSplitter, Learner, Normalize,
                                Resize, error_rate, set_seed, vision_learner)
 from fastcore.basics import using_attr
-from .data import backbone
+from .data.sets import backbone
 from .exercises import exercise
 from scipy.stats import binomtest
 

@@ -20,7 +20,7 @@ from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
 from fastai.learner import Learner
 from fastai.torch_core import params, set_seed
-from .data import LITE0_STATS, drawings, is_cat, lite0
+from .data.sets import LITE0_STATS, drawings, is_cat, lite0
 from .exercises import exercise
 from .transfer import mnist_digits
 from PIL import Image

@@ -28,7 +28,7 @@ from torch import Tensor, fx, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from .data import LITE0_STATS
+from .data.sets import LITE0_STATS
 from .exercises import exercise
 
 # %% ../nbs/07_layers.ipynb #e6640de8

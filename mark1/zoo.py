@@ -21,8 +21,8 @@ import pandas as pd
 import psutil
 import timm
 import torch
-from .data import LITE0_STATS, data_set, imagenet_classes, packaged_file
-from .downloads import checksum
+from .data.sets import LITE0_STATS, data_set, imagenet_classes, packaged_file
+from .data.downloads import checksum
 from .exercises import exercise
 from timm.models import get_pretrained_cfg
 from torch import nn
@@ -138,7 +138,7 @@ def ratios(
     "Time networks side by side, and divide within each round. `ValueError` for an unknown reference, or no rounds."
     if reference not in networks: raise ValueError(f"reference is {reference!r}; it takes one of {', '.join(networks)}")
     if rounds < 1 or batch < 1: raise ValueError(f"rounds is {rounds} and batch {batch}; each takes 1 at least")
-    layout = {"memory_format": torch.channels_last} # which suits a processor better, as chapter 00 says
+    layout = {"memory_format": torch.channels_last} # which suits a processor better, as the chapter on data says
     inputs = {name: torch.rand(batch, 3, side, side).to(**layout) for name, (_, side) in networks.items()}
     times, names = {name: [] for name in networks}, list(networks)
     for network, _ in networks.values(): network.eval().to(**layout)
@@ -217,7 +217,7 @@ def search(
 @dataclass(frozen=True)
 class ModelCard:
     "What is claimed of one set of weights, all of which can be checked offline, but for its accuracy."
-    name:str # of the data set in the manifest of chapter 00, which has the file's bytes, checksum and licence
+    name:str # of the data set in the manifest, which has the file's bytes, checksum and licence
     parameters:int
     stats:tuple # mean and standard deviation per colour, pixels from 0 to 1
     predictions:dict # file name of a photograph in scikit-image to its likeliest classes and their probabilities

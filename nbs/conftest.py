@@ -1,4 +1,4 @@
-"""`pytest --nbval nbs`: nbval collects, sanitises and compares; `mark1.lesson` executes, as it does for `mark1 run`.
+"""`pytest --nbval nbs`: nbval collects, sanitises and compares; `mark1.workshop.runner` executes, as it does for `mark1 run`.
 
 nbval's own executor drops `update_display_data` and `clear_output`, so it sees the first state of a progress bar where
 the notebook stores the last, and it runs one notebook at a time. Here the chapters are executed side by side from the
@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import nbval.plugin
 import pytest
-from mark1.chapters import is_skipped, read_notebook, repository, setting
-from mark1.lesson import end_kernels, execute_chapter, heaviest_first, jobs_at_a_time, join_streams, warm_up
+from mark1.workshop.notebook import Chapter, is_skipped, read_notebook, repository, setting
+from mark1.workshop.runner import end_kernels, execute_chapter, heaviest_first, jobs_at_a_time, join_streams, warm_up
 from nbval.plugin import IPyNbCell, IPyNbFile
 
 POOL, RUNNING = ThreadPoolExecutor(jobs_at_a_time()), set()
@@ -24,10 +24,12 @@ def pytest_configure(config):
 
 def pytest_collection_finish(session):
     files = {item.parent.path: item.parent for item in session.items if isinstance(item, IPyNbCell)} # each once
-    warm_up(list(files), repository(session.config.rootpath)/setting("lib_path"))
+    library = repository(session.config.rootpath)/setting("lib_path")
+    chapters = [Chapter(path, file.nb, library) for path, file in files.items()]
+    warm_up(chapters)
     limit = session.config.option.nbval_cell_timeout
-    for path in heaviest_first(list(files)):
-        files[path].execution = POOL.submit(execute_chapter, path, cell_limit=limit, running=RUNNING)
+    for chapter in heaviest_first(chapters):
+        files[chapter.path].execution = POOL.submit(execute_chapter, chapter, cell_limit=limit, running=RUNNING)
 
 
 def pytest_sessionfinish(session):

@@ -208,7 +208,7 @@ def mark1(tmp_path):
 @pytest.fixture
 def mark1_here(tmp_path, monkeypatch, capsys):
     "Do what the console command does in this process, which is quicker; for tests whose point is no process."
-    from mark1.lesson import main
+    from mark1.workshop.runner import main
     def call(*words, cwd=ROOT, **variables):
         with monkeypatch.context() as patched:
             patched.chdir(cwd)

@@ -5,8 +5,8 @@ from pathlib import Path
 NBS = Path(__file__).resolve().parent.parent/"nbs"
 AGREEMENT = {"test_repository.py", "test_notes.py"} # hold chapters against each other, the library, README and notes
 ALSO = { # what a file is about that types commands or starts programs, and so imports nothing
-    "test_commands.py": {"lesson"}, "test_faults.py": {"lesson", "kernels"}, "test_kernels.py": {"lesson", "kernels"},
-    "test_watcher.py": {"lesson"}, "test_notebook_files.py": {"lesson"}, "test_editors.py": {"kernels"},
+    "test_commands.py": {"runner"}, "test_faults.py": {"runner", "kernels"}, "test_kernels.py": {"runner", "kernels"},
+    "test_watcher.py": {"runner"}, "test_notebook_files.py": {"runner"}, "test_editors.py": {"kernels"},
     "test_environment.py": {"environment", "doctor"}, "test_container.py": {"containers", "environment"}}
 
 
@@ -18,7 +18,7 @@ def pytest_addoption(parser):
 
 def names_of(stems):
     "Give the names under which tests speak of chapters: that of the notebook and that of its module."
-    return {name for stem in stems for name in (stem, stem[3:])}
+    return {name for stem in stems for name in (stem, re.sub(r"^\d\d_", "", stem))}
 
 
 def is_about(path, chosen):
@@ -49,7 +49,7 @@ def leave_out_others(config, items):
     "Leave out the tests that belong to none of the chapters asked for."
     chosen = chosen_chapters(config)
     if not chosen: return
-    others = names_of({path.stem for path in NBS.glob("[0-9]*.ipynb")} - {*chosen})
+    others = names_of({path.stem for path in NBS.rglob("*.ipynb")} - {*chosen})
     def belongs(item):
         named = {*re.findall(r"\w+", item.name.partition("[")[2])}
         if is_about(item.path, chosen) or named & names_of(chosen): return True

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from fastai.learner import Learner
 from mark1 import exercises
-from mark1.chapters import directives, find_chapters
+from mark1.workshop.notebook import directives, find_chapters, read_chapter
 from mark1.exercises import declared, judge
 
 from conftest import ROOT
@@ -19,7 +19,7 @@ by_name = {"ids": lambda path: path.name}
 MADE_BY = {"vision_learner": Learner} # functions of fastai that do not say what they return
 HARMLESS = "check", "hint", "solution", "progress" # called for real, in a temporary home
 EXCEPTIONS = { # chapter and name, to why the name need not exist there
-    ("00_downloads", "extractall"): "a method of the standard library's tarfile, which the sentence names",
+    ("downloads", "extractall"): "a method of the standard library's tarfile, which the sentence names",
     ("05_time_series", "date_of"): "the reader's own: 'from an item, a path say, to its date'",
     ("05_time_series", "df"): "the reader's own table",
     ("11_zoo", "dls"): "the reader's own DataLoaders, made as in chapter 01",
@@ -174,13 +174,18 @@ def test_what_the_text_tells_to_type_exists(path):
     assert faults(nbformat.read(path, as_version=4).cells, path.stem) == {}
 
 
-WITH_EXERCISES = [path for path in CHAPTERS if path.stem[3:] in set(declared().values())]
+def module_of(path):
+    "The module that a chapter exports."
+    return read_chapter(path, ROOT/"mark1").module
+
+
+WITH_EXERCISES = [path for path in CHAPTERS if module_of(path) in set(declared().values())]
 
 @pytest.mark.parametrize("path", WITH_EXERCISES, **by_name)
 def test_what_a_check_tells_to_type_exists(path):
     "A wrong answer is told `hint('…') may help`: so that must be there wherever something is checked."
     names = Names(sources(nbformat.read(path, as_version=4).cells))
-    for exercise in (name for name, module in declared().items() if module == path.stem[3:]):
+    for exercise in (name for name, module in declared().items() if module == module_of(path)):
         said = judge(exercise, -12345.678)[1]
         for name, call in calls(said):
             assert not names.fault(name), f"{exercise}: {said}"
@@ -191,7 +196,7 @@ def test_what_a_check_tells_to_type_exists(path):
 @pytest.mark.parametrize("chapter, name", EXCEPTIONS)
 def test_each_exception_is_needed(chapter, name, monkeypatch):
     monkeypatch.setitem(globals(), "EXCEPTIONS", {})
-    assert name in faults(nbformat.read(ROOT/"nbs"/f"{chapter}.ipynb", as_version=4).cells, chapter)
+    assert name in faults(nbformat.read(find_chapters(ROOT/"nbs", [chapter])[0], as_version=4).cells, chapter)
 
 
 CELLS = [("markdown", "Type `hint('told-1')`, then `learn.fine_tune(1)`. `make test` is no call."),

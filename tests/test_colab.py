@@ -7,7 +7,7 @@ import sys
 import nbformat
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
-from mark1.chapters import setting
+from mark1.workshop.notebook import setting
 
 from conftest import ROOT
 
@@ -61,7 +61,7 @@ def test_the_cell_of_a_chapter_installs_the_course(tmp_path, monkeypatch):
     address, work, home = setting("git_url"), tmp_path/"work", tmp_path/"content"
     (work/"build").mkdir(parents=True)
     (work/"nbs").mkdir()
-    (work/"nbs"/"00_data.ipynb").write_text("{}")
+    (work/"nbs"/"01_toy.ipynb").write_text("{}")
     (work/"build"/"colab.py").write_text("open('installed', 'a').write('x')")
     for words in (("init", "-q"), ("add", "-A"), ("-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-qm", "all")):
         subprocess.run(["git", *words], cwd=work, check=True)
@@ -72,5 +72,5 @@ def test_the_cell_of_a_chapter_installs_the_course(tmp_path, monkeypatch):
     cell = nbformat.read(ROOT/"nbs"/"01_first_model.ipynb", as_version=4).cells[2]
     shell = type("Shell", (InteractiveShell,), {"__module__": "google.colab._shell"})()
     for _ in range(2): shell.run_cell(cell.source.replace("/content/", f"{home}/")).raise_error()
-    assert os.getcwd() == str(home/address.rpartition("/")[2]/"nbs") and os.path.exists("00_data.ipynb")
+    assert os.getcwd() == str(home/address.rpartition("/")[2]/"nbs") and os.path.exists("01_toy.ipynb")
     assert (home/"installed").read_text() == "x" and open("installed").read() == "x" # one for each time, where it stood

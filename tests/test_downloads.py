@@ -22,17 +22,17 @@ from urllib.request import urlopen
 
 import pytest
 from fastdownload.core import _locked
-from mark1 import data, downloads
-from mark1.data import cats_and_dogs, data_set, drawings, fetch
-from mark1.downloads import data_home
-from mark1.lesson import main
+from mark1.data import downloads, sets
+from mark1.data.sets import cats_and_dogs, data_set, drawings, fetch
+from mark1.data.downloads import data_home
+from mark1.workshop.runner import main
 from PIL import Image
 
 from conftest import BIN, PATIENCE, typed, wait_for
 
 NAME, PART, PETS_ROW = "oxford-iiit-pet.tgz", "oxford-iiit-pet.partial/oxford-iiit-pet.tgz", data_set("pets")
-FETCH = [sys.executable, "-c", "from mark1.data import fetch; print(fetch('pets'))"]
-CATS = [sys.executable, "-c", "from mark1.data import cats_and_dogs; cats_and_dogs()"]
+FETCH = [sys.executable, "-c", "from mark1.data.sets import fetch; print(fetch('pets'))"]
+CATS = [sys.executable, "-c", "from mark1.data.sets import cats_and_dogs; cats_and_dogs()"]
 
 
 def jpeg():
@@ -119,13 +119,13 @@ def full(cache, server, monkeypatch):
     "The full data asked for, from `server`, without pauses between attempts."
     monkeypatch.setenv("MARK1_DATA", "full")
     monkeypatch.setenv("MARK1_MIRROR", server.address)
-    monkeypatch.setattr("mark1.downloads.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("mark1.data.downloads.time.sleep", lambda seconds: None)
     return cache
 
 
 @pytest.fixture
 def chapter(toy_repository):
-    return toy_repository(_00_cats=["from mark1.data import cats_and_dogs", "path = cats_and_dogs()\nprint(len(list(path.iterdir())))"])
+    return toy_repository(_00_cats=["from mark1.data.sets import cats_and_dogs", "path = cats_and_dogs()\nprint(len(list(path.iterdir())))"])
 
 
 @pytest.fixture
@@ -170,7 +170,7 @@ def test_a_download_cut_at_every_tenth(full, server, run_here, outcome, tenth, r
 
 def test_a_break_within_a_run_is_taken_up_again(full, server):
     server.cut = len(PETS)//2
-    with patch("mark1.downloads.time.sleep", lambda attempt: setattr(server, "cut", None) if attempt else None): mends(full) # all is well again
+    with patch("mark1.data.downloads.time.sleep", lambda attempt: setattr(server, "cut", None) if attempt else None): mends(full) # all is well again
     assert server.asked == [None, f"bytes={len(PETS)//2 - 1}-"]
 
 
@@ -337,7 +337,7 @@ def test_an_original_that_is_not_the_one_listed(full, server, run_here, outcome,
     def list_as_original(content):
         md5 = "md5-1MiB:" + hashlib.md5(content[:2**20]).hexdigest()
         row = replace(PETS_ROW, source=server.address + NAME, bytes=len(content), checksum=md5, pictures=24)
-        monkeypatch.setattr(data, "data_set", lambda name: row)
+        monkeypatch.setattr(sets, "data_set", lambda name: row)
     list_as_original(change(PETS))
     outcome("an original of another size or MD5", run_here())
     assert files(full) == []
@@ -439,7 +439,7 @@ def test_a_folder_that_fastai_left_half_filled(full, server, run_here, outcome):
 
 
 def test_a_folder_that_fastai_filled_is_used(full, server, monkeypatch):
-    monkeypatch.setattr(data, "data_set", lambda name: replace(PETS_ROW, pictures=100))
+    monkeypatch.setattr(sets, "data_set", lambda name: replace(PETS_ROW, pictures=100))
     fill(full/"oxford-iiit-pet"/"images", 99) # one deleted, because it could not be read
     assert fetch("pets") == full/"oxford-iiit-pet" and server.asked == []
 
@@ -460,7 +460,7 @@ mount -t tmpfs -o size=$1 tmpfs "$FASTAI_HOME" || exit 99
 python run.py; code=$?
 ls -R "$FASTAI_HOME"
 mount -o remount,size=64m "$FASTAI_HOME"
-python -c "from mark1.data import fetch; fetch('pets')" && ls -d "$FASTAI_HOME"/data/* || exit 98
+python -c "from mark1.data.sets import fetch; fetch('pets')" && ls -d "$FASTAI_HOME"/data/* || exit 98
 exit $code
 """
 
@@ -470,7 +470,7 @@ exit $code
 def test_a_full_disk(full, chapter, outcome, fault, size, free):
     "The disk says that it is too small, or promises a terabyte until it is full."
     lie = f"import shutil, types; shutil.disk_usage = lambda folder: types.SimpleNamespace(free={free})\n" if free else ""
-    (chapter/"run.py").write_text(lie + "import sys\nfrom mark1.lesson import main\nsys.exit(main(['run']))")
+    (chapter/"run.py").write_text(lie + "import sys\nfrom mark1.workshop.runner import main\nsys.exit(main(['run']))")
     full.parent.mkdir()
     result = inside(ON_A_FULL_DISK, size, cwd=chapter)
     outcome(fault, result)
@@ -494,7 +494,7 @@ def test_a_cache_that_may_only_be_read(full, chapter, outcome):
 
 def test_drawings_in_a_cache_that_may_only_be_read(cache, tmp_path):
     cache.mkdir(parents=True)
-    draw = [sys.executable, "-c", "from mark1.data import drawings; drawings(2, 16)"]
+    draw = [sys.executable, "-c", "from mark1.data.sets import drawings; drawings(2, 16)"]
     result = inside(READ_ONLY, *draw, cwd=tmp_path)
     assert result.returncode == 1 and f"OSError: cannot write to {cache} (Read-only file system)" in result.stderr
 
@@ -576,6 +576,6 @@ def test_progress_is_shown_as_a_bar_on_a_terminal(full):
 
 
 def test_a_fetch_needs_no_torch(full):
-    code = "import sys; from mark1.data import fetch; fetch('pets'); sys.exit(bool({'torch', 'fastai'} & sys.modules.keys()))"
+    code = "import sys; from mark1.data.sets import fetch; fetch('pets'); sys.exit(bool({'torch', 'fastai'} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code], timeout=PATIENCE).returncode == 0
     assert not (full.parent/"config.ini").exists() # nor does it write into fastai's settings

@@ -12,9 +12,9 @@ import nbformat
 import pytest
 from jupyter_client import AsyncKernelManager
 from jupyter_client.manager import start_new_kernel
-from mark1.chapters import is_skipped, read_notebook
-from mark1.kernels import kernel_environment
-from mark1.lesson import join_streams, notebook_client
+from mark1.workshop.notebook import is_skipped, read_notebook
+from mark1.workshop.kernels import kernel_environment
+from mark1.workshop.runner import join_streams, notebook_client
 
 from conftest import BIN, PATIENCE, ROOT, wait_for
 

@@ -13,12 +13,12 @@ import pytest
 import torch
 from mark1 import exercises
 from mark1.exercises import check, declared, exercise, find, hint, judge, kept, learner_file, progress, prove, solution
-from mark1.lesson import find_chapters
+from mark1.workshop.runner import find_chapters
 
 from conftest import PATIENCE, ROOT
 
 BOOK = declared()
-CHAPTERS = {path.stem[3:]: path for path in find_chapters(ROOT/"nbs")}
+CHAPTERS = {path.stem[3:]: path for path in find_chapters(ROOT/"nbs", ["lesson"])}
 THREE_OR_MORE = ["first_model", "learning", "metrics", "validation", "time_series", "transfer", "layers", "forgetting", "zoo"] # modules; a chapter is added here when its exercises are
 
 

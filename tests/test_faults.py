@@ -9,7 +9,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from mark1.chapters import labelled
+from mark1.workshop.notebook import labelled
 
 from conftest import BIN, PATIENCE, interruptible, typed, wait_for
 
@@ -70,8 +70,8 @@ def replace_source(home, name, source, cell=1):
 # toys import nothing heavy, for which `mark1 run` would not fork; here they are forked from a small server
 FORKED = """if __name__ == "__main__":
     import sys
-    from mark1.kernels import fork_kernels
-    from mark1.lesson import main
+    from mark1.workshop.kernels import fork_kernels
+    from mark1.workshop.runner import main
     assert fork_kernels(())
     sys.exit(main(sys.argv[1:]))"""
 COMMANDS = {"plain": [BIN/"mark1"], "forked": [sys.executable, "-c", FORKED]}
@@ -150,13 +150,13 @@ def signal_thread(pid, thread, number):
 # a runner whose first notebook is half written when it is killed
 KILLED = """import os, sys
 from pathlib import Path
-from mark1 import lesson
+from mark1.workshop import runner
 def half(notebook, path):
-    text = lesson.nbformat.writes(notebook)
+    text = runner.nbformat.writes(notebook)
     Path(path).write_text(text[:len(text)//2])
     os.kill(os.getpid(), 9)
-lesson.nbformat = type("Half", (), {**vars(lesson.nbformat), "write": staticmethod(half)})
-lesson.main(sys.argv[1:])"""
+runner.nbformat = type("Half", (), {**vars(runner.nbformat), "write": staticmethod(half)})
+runner.main(sys.argv[1:])"""
 
 
 def test_a_runner_killed_in_mid_write(mark1, mark1_here, toy_repository, outcome, tmp_path):

@@ -5,8 +5,8 @@ import re
 import sys
 
 import pytest
-from mark1.data import is_cat
-from mark1.downloads import checksum
+from mark1.data.sets import is_cat
+from mark1.data.downloads import checksum
 from mark1.first_model import dumb_error, error_interval, held_out_once
 
 from conftest import PATIENCE, ROOT

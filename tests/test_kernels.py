@@ -5,18 +5,18 @@ import subprocess
 import sys
 
 import pytest
-from mark1.lesson import notebook_client
+from mark1.workshop.runner import notebook_client
 from nbformat.v4 import new_notebook
 from steady import busy_loops
 
 PROGRAM = """if __name__ == "__main__":
     import sys
-    from mark1 import lesson
-    from mark1.kernels import fork_kernels
+    from mark1.workshop import runner
+    from mark1.workshop.kernels import fork_kernels
     from traitlets.config import Config
     if sys.argv.pop(1) == "forked": assert fork_kernels(("ipykernel.kernelapp",))
-    if sys.argv.pop(1) == "ports": lesson.kernel_config = lambda: Config(NotebookClient={"startup_timeout": 20}) # by itself
-    sys.exit(lesson.main(sys.argv[1:]))"""
+    if sys.argv.pop(1) == "ports": runner.kernel_config = lambda: Config(NotebookClient={"startup_timeout": 20}) # by itself
+    sys.exit(runner.main(sys.argv[1:]))"""
 PORTS = 200 # that the system may give away; 32 kernels at a time use 32 for their output pipes, and five more each with ports
 
 

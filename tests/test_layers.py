@@ -5,7 +5,7 @@ import timm
 import torch
 import torchvision
 from fastai.torch_core import TensorImage
-from mark1.data import lite0
+from mark1.data.sets import lite0
 from mark1.layers import (activations, as_batch, attribution, boxes, convolutions, find_layer, masked_changes, maximise, occlusion,
                           rank_correlation, receptive_fields, shuffled, tiles, top_patches)
 from PIL import Image

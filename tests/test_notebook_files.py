@@ -4,7 +4,7 @@ import shutil
 
 import nbformat
 import pytest
-from mark1.chapters import read_notebook
+from mark1.workshop.notebook import read_notebook
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from conftest import ROOT

@@ -6,7 +6,7 @@ import tomllib
 
 import nbformat
 import pytest
-from mark1.chapters import directives, setting
+from mark1.workshop.notebook import directives, setting
 
 from conftest import ROOT
 
@@ -22,7 +22,7 @@ by_name = {"ids": lambda path: path.name}
 def outputs():
     "What every labelled cell shows: 'chapter.ipynb#label' to its text, and to 'a picture' or 'a table' what is none."
     shown = {}
-    for path in (ROOT/"nbs").glob("*.ipynb"):
+    for path in (ROOT/"nbs").rglob("*.ipynb"):
         for cell in nbformat.read(path, as_version=4).cells:
             label = directives(cell.source).get("label") if cell.cell_type == "code" else None
             if not label: continue
@@ -30,7 +30,7 @@ def outputs():
             texts = [out.get("text") or data.get("text/plain", "") for out, data in zip(cell.outputs, kinds) if "text/html" not in data]
             other = "a table" if any("text/html" in data for data in kinds) else ""
             if any(kind.startswith("image/") for data in kinds for kind in data): texts, other = [], "a picture"
-            shown[f"{path.name}#{label}"] = "\n".join(texts).strip() or other
+            shown[f"{path.relative_to(ROOT/'nbs').as_posix()}#{label}"] = "\n".join(texts).strip() or other
     return shown
 
 
@@ -191,8 +191,8 @@ def test_picking_a_piece_of_what_a_cell_says(pick, text, expected):
 STALE = {
     "a chapter that is gone": lambda text, shown: (text, {target: said for target, said in shown.items() if not target.startswith("03_")}),
     "a label that is gone": lambda text, shown: (text, {target: said for target, said in shown.items() if target != "03_metrics.ipynb#fig-line"}),
-    "an output that is gone": lambda text, shown: (text, shown | {"00_data.ipynb#num-chelsea": ""}),
-    "a literal that has changed": lambda text, shown: (text, shown | {"00_data.ipynb#num-chelsea": "Chelsea, to Lite0: pillow 42%"}),
+    "an output that is gone": lambda text, shown: (text, shown | {"data/sets.ipynb#num-chelsea": ""}),
+    "a literal that has changed": lambda text, shown: (text, shown | {"data/sets.ipynb#num-chelsea": "Chelsea, to Lite0: pillow 42%"}),
     "words around a number that have changed": lambda text, shown: (text, shown | {"01_first_model.ipynb#num-error": "3 of 80 right; baseline: 45.0%"}),
     "a number that has become a word": lambda text, shown: (text, shown | {"02_learning.ipynb#num-model": "wrong of 69 held-out penguins: trained none, reloaded none"}),
     "text that has become a table": lambda text, shown: (text, shown | {"04_validation.ipynb#tbl-summary": "a table"}),

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from fastcore.docments import docments
 from lxml import html
-from mark1.chapters import find_chapters
+from mark1.workshop.notebook import find_chapters, module_file
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from conftest import ROOT
@@ -135,8 +135,11 @@ def test_what_a_cell_defines_for_the_library(directive, defines):
 # --- chapters
 
 
+CHAPTERS = [pages.chapter_at(path, ROOT/"mark1") for path in find_chapters(ROOT/"nbs")]
+
+
 def page_of(path):
-    return pages.chapter_page(pages.notebook_at(path), path.name, ROOT/"mark1")
+    return pages.chapter_page(pages.chapter_at(path, ROOT/"mark1"))
 
 
 def test_a_chapter_becomes_a_page_whose_lines_lead_back_to_their_cells(tmp_path):
@@ -215,11 +218,11 @@ def test_a_class_and_a_constant():
     assert documented("SIZE = 3 # in pixels") == {"name": "SIZE", "kind": "constant", "signature": "SIZE = 3", "doc": "in pixels"}
 
 
-@pytest.mark.parametrize("name", ["chapters", "exercises", "kernels"]) # which import no torch
+@pytest.mark.parametrize("name", ["workshop.notebook", "exercises", "workshop.kernels"]) # which import no torch
 def test_the_reference_agrees_with_what_python_says_of_the_modules(name):
     module, seen = importlib.import_module(f"mark1.{name}"), 0
-    chapter, = (path for path in find_chapters(ROOT/"nbs") if path.stem.split("_", 1)[1] == name)
-    for entry in module_entries(pages.notebook_at(chapter)):
+    chapter, = (chapter for chapter in CHAPTERS if chapter.module == name)
+    for entry in module_entries(chapter.notebook):
         it = getattr(module, entry["name"])
         if entry["kind"] == "constant": continue
         assert entry["doc"] == (inspect.getdoc(it) if it.__doc__ else "")
@@ -245,11 +248,11 @@ def public(path):
     return next(ast.literal_eval(node.value) for node in tree.body if isinstance(node, ast.Assign) and node.targets[0].id == "__all__")
 
 
-@pytest.mark.parametrize("chapter", find_chapters(ROOT/"nbs"), ids=lambda path: path.stem)
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.name)
 def test_every_public_name_is_documented_and_said_to_be_defined_in_its_chapter(chapter):
-    names = public(ROOT/"mark1"/f"{chapter.stem.split('_', 1)[1]}.py")
-    entries = module_entries(pages.notebook_at(chapter))
+    names = public(module_file(chapter.module, ROOT/"mark1"))
+    entries = module_entries(chapter.notebook)
     assert sorted(entry["name"] for entry in entries) == sorted(names)
     assert all(entry["doc"] for entry in entries if entry["kind"] != "constant")
-    front, *_ = page_of(chapter)
+    front, *_ = page_of(chapter.path)
     assert sorted(name for cell in front["cells"] for name in cell["defines"]) == sorted(names)

@@ -22,7 +22,7 @@ from urllib.error import HTTPError
 import nbformat
 import psutil
 import pytest
-from mark1.chapters import fingerprint
+from mark1.workshop.notebook import Chapter
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from playwright.sync_api import Error
 
@@ -197,7 +197,7 @@ def test_the_page_of_a_module_and_outputs_older_than_the_code(author):
     notebook = nbformat.read(author.chapter, 4)
     notebook.cells.append(new_code_cell("#| label: num-x\nfrom mark1.other import x", outputs=[new_output("stream", text="1\n")]))
     (author.home/"mark1"/"other.py").write_text("x = 1\n")
-    notebook.metadata["mark1"] = {"made_from": fingerprint(notebook, author.home/"mark1"), "seconds": 1}
+    notebook.metadata["mark1"] = {"made_from": Chapter(author.chapter, notebook, author.home/"mark1").made_from, "seconds": 1}
     nbformat.write(notebook, author.chapter)
     author.note.write_text(FRONT + 'It is {{< embed "01_toy.ipynb#num-x" "1" >}}.\n')
     shows(typed, ">1</a>.")

@@ -46,7 +46,7 @@ and [a file](../Makefile).[^aside]
 
 {{< embed "04_validation.ipynb#fig-spread" >}}
 
-{{< embed "00_data.ipynb#tbl-manifest" >}}
+{{< embed "data/sets.ipynb#tbl-manifest" >}}
 
 {{< embed "05_time_series.ipynb#num-cut" >}}
 

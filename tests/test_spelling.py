@@ -10,14 +10,14 @@ import tokenize
 
 import nbformat
 import pytest
-from mark1.chapters import directives
+from mark1.workshop.notebook import directives
 from spellchecker import SpellChecker
 
 from conftest import ROOT
 
 WORDS = ROOT/"tests"/"words.txt"
 PAGES = sorted([*(ROOT/"lesson_notes").glob("*.md"), ROOT/"README.md", ROOT/"CONTRIBUTING.md"])
-NOTEBOOKS = sorted((ROOT/"nbs").glob("*.ipynb"))
+NOTEBOOKS = sorted(path for path in (ROOT/"nbs").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
 NO_PROSE = re.compile(r"\A\+\+\+.*?\n\+\+\+$|```.*?```|(`+)(?!`).+?\1(?!`)|\{\{<.*?>\}\}|\$\$.*?\$\$|\$[^$\n]+\$|(?<=\])\([^)\s]*|https?://\S+|<[^<>\n]+>"
                       r"|\S*[/_@=]\S*|(?<=\| \d \| ).*?$", re.DOTALL | re.MULTILINE)
 WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]*)?")

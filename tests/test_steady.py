@@ -37,7 +37,7 @@ def test_temporary(): tempfile.mkstemp("forgotten")
 def test_jupyter(): open(os.environ["JUPYTER_RUNTIME_DIR"] + "/kernel-1.json", "w").close()
 def test_repository():
     os.makedirs("_run")
-    for name in ("forgotten.txt", "_run/00_data.ipynb"): open(name, "w").close()
+    for name in ("forgotten.txt", "_run/01_toy.ipynb"): open(name, "w").close()
 def test_process(): subprocess.Popen(["sleep", "3600"])
 """
 
@@ -53,7 +53,7 @@ def test_what_tests_leave_behind_is_noticed(toy_tests, tmp_path, words):
     own = re.escape(tempfile.gettempdir()) + r"/mark1-\w+"
     assert re.fullmatch(own + r"/tmp/tmp\w+forgotten", temporary)
     assert re.fullmatch(own + "/runtime/kernel-1.json", kernel)
-    assert repository == [str(tmp_path/"home"/name) for name in ("_run/00_data.ipynb", "forgotten.txt")]
+    assert repository == [str(tmp_path/"home"/name) for name in ("_run/01_toy.ipynb", "forgotten.txt")]
     assert result.returncode == 1
 
 

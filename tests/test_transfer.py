@@ -13,7 +13,7 @@ from fastai.callback.training import BnFreeze
 from fastai.vision.all import (AffineCoordTfm, CategoryBlock, ColReader, DataBlock, ImageBlock, ImageDataLoaders, IndexSplitter,
                                MSELossFlat, MultiCategoryBlock, PILImage, RegressionBlock, Resize, ResizeMethod, default_split,
                                load_learner, model_meta, set_seed, vision_learner)
-from mark1.data import is_cat
+from mark1.data.sets import is_cat
 from mark1.first_model import held_out_once
 from mark1.transfer import FrozenActivations
 from torch import nn

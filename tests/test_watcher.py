@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import nbformat
 import pytest
-from mark1.lesson import chosen_to_test, edited
+from mark1.workshop.runner import chosen_to_test, edited
 
 from conftest import BIN, ROOT, typed
 from test_commands import sentence
@@ -106,7 +106,7 @@ def test_only_what_was_edited(home, mark1):
     commit(home)
     result = mark1("test", "--changed", cwd=home)
     assert result.returncode == 0 and result.stdout.startswith("no chapter was edited since the last commit"), result.stdout
-    def chosen(*names): return [path.stem for path in chosen_to_test(SimpleNamespace(chapters=names, changed=True), home)]
+    def chosen(*names): return [chapter.name for chapter in chosen_to_test(home, names, changed=True)]
     replace(home/"nbs"/"02_other.ipynb", "a toy", "another toy") # prose alone
     assert chosen() == ["02_other"] and chosen("00") == []
     commit(home)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from mark1.data import lite0, packaged_file
+from mark1.data.sets import lite0, packaged_file
 from mark1.zoo import LITE0, build, fill_in, find, front, listing, ratios, search, sizes, verify
 from torch import nn
 
@@ -125,7 +125,7 @@ def test_nothing_is_asked_of_a_network(tmp_path):
 import socket
 def refuse(*args, **kwargs): raise AssertionError("asked the network")
 socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
-from mark1.data import lite0
+from mark1.data.sets import lite0
 from mark1.zoo import LITE0, build, listing, search, sizes, verify
 assert len(listing()) > 1900 and verify(LITE0, lite0()).holds.all()
 print(int(sizes(build("resnet18.a1_in1k")).parameters))
