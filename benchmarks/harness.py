@@ -1,7 +1,7 @@
-"""One way to compare: every arm once a round, side by side in one run; medians, spread, ratios; a table and JSON.
+"""Compare in one way: run every arm once a round, side by side; medians, spread, ratios; a table and JSON.
 
-A shared machine is now quick, now slow. What it does besides hits all arms of a round alike, so ratios are taken within a
-round, and their median and range are what is reported. Seconds are given for orientation only.
+A shared machine is now quick, now slow. What it does besides hits all arms of a round alike, so ratios are
+taken within a round, and their median and range are what is reported. Seconds are given for orientation only.
 """
 import json
 import os
@@ -38,8 +38,9 @@ def measure(
 def spread(
     values:list[float],
 ) -> dict[str, float]: # 'median', 'low', 'high'
-    "Median and range."
-    return {"median": round(statistics.median(values), 3), "low": round(min(values), 3), "high": round(max(values), 3)}
+    "Give median and range."
+    found = {"median": statistics.median(values), "low": min(values), "high": max(values)}
+    return {name: round(value, 3) for name, value in found.items()}
 
 
 def compare(
@@ -47,7 +48,7 @@ def compare(
     reference:str, # the arm that the others are divided by
     goals:dict[str, float]={}, # arm to the highest ratio aimed at
 ) -> dict[str, dict]: # arm to its seconds, its ratio to the reference, its goal
-    "Seconds and ratios of every arm, the latter taken round by round."
+    "Give seconds and ratios of every arm, the latter taken round by round."
     result = {}
     for name, seconds in times.items():
         ratios = [mine/its for mine, its in zip(seconds, times[reference], strict=True)]
@@ -63,11 +64,14 @@ def report(
     **facts, # more to keep beside the figures
 ):
     "Print a table and write the figures, with what they were measured on, as JSON."
-    machine = {"date": str(date.today()), "cores": os.cpu_count(), "python": platform.python_version(), "system": platform.system()}
+    machine = {"date": str(date.today()), "cores": os.cpu_count(), "python": platform.python_version(),
+               "system": platform.system()}
     table = Table("", "seconds", "ratio", "lowest to highest", "goal", title=title, title_justify="left")
     for name, figure in figures.items():
-        seconds, ratio = figure["seconds"], figure["ratio"]
-        table.add_row(name, f"{seconds['median']:.1f}", f"{ratio['median']:.2f}", f"{ratio['low']:.2f} to {ratio['high']:.2f}",
+        ratio = figure["ratio"]
+        table.add_row(name, f"{figure['seconds']['median']:.1f}", f"{ratio['median']:.2f}",
+                      f"{ratio['low']:.2f} to {ratio['high']:.2f}",
                       f"{figure['goal']:g}" if "goal" in figure else "")
     Console().print(table, *(f"{name}: {value}" for name, value in facts.items()), sep="\n")
-    with staged(path) as fresh: fresh.write_text(json.dumps({"machine": machine, "figures": figures, **facts}, indent=1) + "\n")
+    text = json.dumps({"machine": machine, "figures": figures, **facts}, indent=1)
+    with staged(path) as fresh: fresh.write_text(text + "\n")

@@ -175,7 +175,7 @@ def column_of(
 # %% ../nbs/11_zoo.ipynb #d48f8356
 def fill_in(
     table:pd.DataFrame, # of `listing`
-    measured:dict, # of `benchmarks/zoo.py`: counts and times by name
+    measured:dict, # of `experiments/zoo.py`: counts and times by name
     seconds:float, # that the reference takes for a picture on this machine
 ) -> pd.DataFrame: # with counts where none are published, and ratio, low, high and seconds, NaN where not timed
     "Add to a listing what has been counted and timed, and predict how long each network takes here."
