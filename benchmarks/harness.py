@@ -13,6 +13,7 @@ from datetime import date
 from pathlib import Path
 
 from mark1.downloads import staged
+from mark1.zoo import in_turn
 from rich.console import Console
 from rich.table import Table
 
@@ -24,14 +25,12 @@ def measure(
 ) -> dict[str, list[float]]: # name to seconds, one a round
     "Time every arm once a round, in another order each round."
     times = {name: [] for name in arms}
-    for turn in range(rounds):
-        names = list(arms)
-        names = names[turn % len(names):] + names[:turn % len(names)]
-        for name in names:
-            start = clock()
-            arms[name]()
-            times[name].append(clock() - start)
-            print(f"round {turn + 1} of {rounds}: {name}, {times[name][-1]:.1f} s", flush=True)
+    for turn, name in in_turn(arms, rounds):
+        start = clock()
+        arms[name]()
+        seconds = clock() - start
+        times[name].append(seconds)
+        print(f"round {turn + 1} of {rounds}: {name}, {seconds:.1f} s", flush=True)
     return times
 
 
