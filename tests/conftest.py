@@ -184,9 +184,9 @@ def short_folder():
 
 @pytest.fixture
 def copied_repository(tmp_path):
-    "The chapters, the library and the settings, copied to where a run may write."
+    "The chapters, what they quote, the library and the settings, copied to where a run may write."
     caches = shutil.ignore_patterns(".ipynb_checkpoints", "__pycache__")
-    for name in ("nbs", "mark1", "benchmarks"): shutil.copytree(ROOT/name, tmp_path/name, ignore=caches)
+    for name in ("nbs", "mark1", "benchmarks", "experiments"): shutil.copytree(ROOT/name, tmp_path/name, ignore=caches)
     shutil.copy(ROOT/"settings.ini", tmp_path)
     return tmp_path
 

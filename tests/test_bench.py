@@ -1,5 +1,6 @@
-"The harness of `make bench`: ratios are taken within a round, so that a slow round does no harm."
+"Benchmarks and experiments: ratios are taken within a round, so that a slow round does no harm; each script can be typed."
 import json
+import runpy
 import sys
 
 import pytest
@@ -44,3 +45,37 @@ def test_the_figures_of_the_runner_are_kept():
     assert kept["figures"]["mark1 run"]["goal"] == .45 and kept["figures"]["nbdev_test and nbval together"]["goal"] == 1
     assert all(figure["ratio"]["low"] <= figure["ratio"]["median"] <= figure["ratio"]["high"] for figure in kept["figures"].values())
     assert kept["cells that differ from plain kernels"].startswith("0 of ")
+
+
+FOLDERS = ROOT/"benchmarks", ROOT/"experiments"
+MODULES = [path for folder in FOLDERS for path in sorted(folder.glob("*.py"))]
+SCRIPTS = {path.relative_to(ROOT).as_posix(): path for path in MODULES if "__main__" in path.read_text()}
+TYPED = { # what each takes
+    "benchmarks/blog.py": ["--rounds", "--without-peer"], "benchmarks/runner.py": ["--rounds", "--tests"],
+    "benchmarks/transfer.py": ["ARCHIVE", "--measure", "--rounds", "--threads"],
+    "experiments/first_model.py": ["ARCHIVE"], "experiments/five_folds.py": ["ARCHIVE", "--threads"],
+    "experiments/forgetting.py": ["--seeds"], "experiments/layers.py": ["gabor digits"],
+    "experiments/zoo.py": ["--times", "--counts"]}
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_each_script_explains_itself(script, monkeypatch, capsys):
+    "In this process, which has imported torch already; of the project's folders it finds its own alone, as when it is typed."
+    own = str(SCRIPTS[script].parent)
+    monkeypatch.setattr(sys, "path", [own] + [place for place in sys.path if place not in map(str, FOLDERS)])
+    for path in MODULES: monkeypatch.delitem(sys.modules, path.stem, raising=False)
+    monkeypatch.setenv("OMP_WAIT_POLICY", "passive") # which one of them sets
+    monkeypatch.setattr(sys, "argv", [script, "--help"])
+    with pytest.raises(SystemExit) as ended: runpy.run_path(str(SCRIPTS[script]), run_name="__main__")
+    shown = capsys.readouterr().out
+    assert ended.value.code == 0 and f"python {script}" in shown
+    assert [word for word in TYPED[script] if word not in shown] == []
+
+
+def test_a_part_or_archive_that_is_absent_is_named(monkeypatch, capsys):
+    for script, word, said in [("layers", "gabors", "there is no part 'gabors'"), ("first_model", "gone.tgz", "there is no file gone.tgz"),
+                               ("five_folds", "gone.tgz", "no photographs at gone.tgz")]:
+        monkeypatch.syspath_prepend(ROOT/"experiments")
+        monkeypatch.setattr(sys, "argv", [script, word])
+        with pytest.raises(SystemExit) as ended: runpy.run_path(str(ROOT/"experiments"/f"{script}.py"), run_name="__main__")
+        assert ended.value.code == 2 and said in capsys.readouterr().err

@@ -11,8 +11,9 @@ from mark1.first_model import dumb_error, error_interval, held_out_once
 
 from conftest import PATIENCE, ROOT
 
-sys.path.insert(0, str(ROOT/"benchmarks"))
-from first_model import RESULT, measure_photographs, unpack
+sys.path.insert(0, str(ROOT/"experiments"))
+from first_model import RESULT, measure_photographs
+from photographs import unpacked
 
 NAME = "oxford-iiit-pet.tgz"
 
@@ -35,7 +36,7 @@ def test_the_first_model_on_real_photographs(mark1, serve, photographs, copied_r
 @pytest.mark.slow
 def test_one_fold_of_the_photographs(photographs, tmp_path):
     "A quicker form of the claim that at most 8 of 259 are wrong: one fold of five."
-    paths = unpack(photographs, tmp_path)
+    paths = unpacked(photographs, tmp_path/"photographs")
     judged = held_out_once(paths, is_cat, only=0)
     wrong = int((judged.label != judged.predicted).sum())
     print(f"{wrong} of {len(judged)} wrong")
@@ -48,6 +49,6 @@ def test_all_folds_of_the_photographs(photographs, tmp_path):
     "Measure again what chapter 01 quotes; another machine may count a few more or fewer."
     stored = json.loads(RESULT.read_text())["photographs"]
     assert checksum(photographs) == stored["archive"]
-    measured = measure_photographs(unpack(photographs, tmp_path))
+    measured = measure_photographs(unpacked(photographs, tmp_path/"photographs"))
     print(measured, error_interval(measured["wrong"], measured["of"]))
     assert measured["of"] == 259 and measured["wrong"] <= 8 and abs(measured["wrong"] - stored["wrong"]) <= 4

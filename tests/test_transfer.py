@@ -20,8 +20,8 @@ from torch import nn
 
 from conftest import ROOT
 
-sys.path.insert(0, str(ROOT/"benchmarks"))
-from transfer import BATCH, RESULT, SIZE, frozen_once, unpack
+sys.path.insert(0, str(ROOT/"experiments"))
+from photographs import BATCH, OURS, SIZE, STOCK, frozen_once, unpacked
 
 
 def tiny(pretrained=True):
@@ -171,7 +171,7 @@ def test_batch_transforms_by_chance_are_named(table):
 @pytest.mark.slow
 def test_one_fold_of_the_photographs(photographs, tmp_path):
     "The quick form of the count that chapter 06 quotes."
-    paths = unpack(photographs, tmp_path)
+    paths = unpacked(photographs, tmp_path/"photographs")
     judged = held_out_once(paths, is_cat, frozen_once, only=0, batch=BATCH, size=SIZE)
     wrong = int((judged.label != judged.predicted).sum())
     print(f"{wrong} of {len(judged)} wrong")
@@ -179,7 +179,8 @@ def test_one_fold_of_the_photographs(photographs, tmp_path):
 
 
 def test_the_figures_are_kept():
-    kept = json.loads(RESULT.read_text())
-    assert {"stock fine_tune(1)", "frozen activations, computed once"} <= kept["figures"].keys() & kept["memory"].keys() & kept["errors"].keys()
-    assert all(sum(row["wrong_by_fold"]) == row["wrong"] for row in kept["errors"].values())
-    assert RESULT.with_suffix(".svg").exists()
+    timed = json.loads((ROOT/"benchmarks"/"transfer.json").read_text())
+    counted = json.loads((ROOT/"experiments"/"five_folds.json").read_text())
+    assert {STOCK, OURS} <= timed["figures"].keys() & timed["memory"].keys() & counted["errors"].keys()
+    assert all(sum(row["wrong_by_fold"]) == row["wrong"] for row in counted["errors"].values())
+    assert timed["archive"] == counted["archive"] and (ROOT/"benchmarks"/"transfer.svg").exists()

@@ -1,6 +1,5 @@
 "What chapter 11 says to bad input, and that it asks nothing of any network."
 import json
-import runpy
 import subprocess
 import sys
 
@@ -14,7 +13,7 @@ from torch import nn
 
 from conftest import ROOT
 
-KEPT = json.loads((ROOT/"benchmarks"/"zoo.json").read_text())
+KEPT = json.loads((ROOT/"experiments"/"zoo.json").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -133,11 +132,3 @@ print(int(sizes(build("resnet18.a1_in1k")).parameters))
     environment = {**dict.fromkeys(("HOME", "HF_HOME", "TORCH_HOME", "TMPDIR"), str(tmp_path)), "PATH": ""}
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
     assert done.stdout.strip() == "11689512", done.stderr
-
-
-def test_the_benchmark_explains_itself(monkeypatch, capsys):
-    "In this process, which has imported all the networks already."
-    monkeypatch.setattr(sys, "argv", ["zoo.py", "--help"])
-    with pytest.raises(SystemExit) as ended: runpy.run_path(str(ROOT/"benchmarks"/"zoo.py"), run_name="__main__")
-    shown = capsys.readouterr().out
-    assert ended.value.code == 0 and "--times" in shown and "--counts" in shown
