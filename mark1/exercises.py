@@ -27,25 +27,27 @@ class exercise:
     name:str # 'topic-number', for instance 'error-1'; no other exercise of the book has it
     hint:str # a sentence that helps without giving the answer away
     mistakes:dict[str, Callable] # explanation to a function that makes that mistake
-    cases:Iterable|None=None # arguments to try a function on, tuples where it takes several; None if a value is asked for
+    cases:Iterable|None=None # arguments to try a function on, tuples if several; None: a value is asked for
     tolerance:float=0. # what a number may be off, in its own unit; a millionth of it is always allowed
 
     def __call__(self,
         solve:Callable, # takes nothing and computes the answer, or is itself the function that is asked for
     ) -> Callable: # `solve`, unchanged
         "Enter the exercise, with its solution, among those that `check` knows."
-        self.solve, EXERCISES[self.name] = solve, self
-        if self.cases is not None: self.cases = [case if isinstance(case, tuple) else (case,) for case in self.cases]
+        self.solve = solve
+        EXERCISES[self.name] = self
+        if self.cases is not None:
+            self.cases = [case if isinstance(case, tuple) else (case,) for case in self.cases]
         return solve
 
     @cached_property
     def wanted(self) -> list: # a result for each case; a single one where a value is asked for
-        "What is right."
+        "Compute what is right."
         return self.tried(self.solve)
 
     @cached_property
     def wrong(self) -> dict[str, list]: # explanation to results
-        "What the known mistakes give."
+        "Compute what the known mistakes give."
         return {text: self.tried(mistake) for text, mistake in self.mistakes.items()}
 
     def tried(self,
@@ -57,9 +59,12 @@ class exercise:
     def agreement(self,
         given:list, wanted:list, # results, one for each case
     ) -> list[bool]:
-        "In which cases two lists of results are the same. A word that was typed may have other capitals."
-        plain = lambda value: value.strip().lower() if self.cases is None and isinstance(value, str) else value
-        return [agree(plain(one), plain(other), self.tolerance) for one, other in zip(given, wanted, strict=True)]
+        "Say in which cases two lists of results are the same. A typed word may have other capitals."
+        def plain(value):
+            typed = self.cases is None and isinstance(value, str)
+            return value.strip().lower() if typed else value
+        return [agree(plain(one), plain(other), self.tolerance)
+                for one, other in zip(given, wanted, strict=True)]
 
 def results(
     function:Callable,
@@ -75,7 +80,7 @@ def results(
 def as_array(
     value:object, # number, word, list of them, array, tensor, series …
 ) -> np.ndarray: # of objects when it is none of these
-    "A value in the one form in which answers are compared."
+    "Bring a value into the one form in which answers are compared."
     if hasattr(value, "detach"): value = value.detach().cpu()
     try: array = np.asarray(value)
     except Exception: # lists of unequal length, for instance
@@ -87,34 +92,38 @@ def as_array(
 def form(
     value:object,
 ) -> str: # such as 'a number', 'words of shape (2,)'
-    "Which kind of answer this is, and its shape."
+    "Say which kind of answer this is, and its shape."
     numbers = dict.fromkeys("iuf", ("a number", "numbers"))
     names = {"b": ("True or False", "truth values"), "U": ("a word", "words"), **numbers}
     array = as_array(value)
     if not array.size: return f"empty, of shape {array.shape}"
     if array.dtype.kind not in names: return f"of type {type(value).__name__}"
-    return f"{names[array.dtype.kind][1]} of shape {array.shape}" if array.ndim else names[array.dtype.kind][0]
+    one, several = names[array.dtype.kind]
+    return f"{several} of shape {array.shape}" if array.ndim else one
 
 def agree(
     given:object, wanted:object, # values, or exceptions that were raised
     tolerance:float=0., # as for `exercise`
 ) -> bool:
-    "Whether two answers are the same: numbers within a tolerance, errors by their type, all else exactly."
+    "Say whether two answers are the same: numbers within a tolerance, errors by type, all else exactly."
     if isinstance(wanted, Exception): return isinstance(given, type(wanted))
     if isinstance(given, Exception) or form(given) != form(wanted): return False
     given, wanted = as_array(given), as_array(wanted)
-    if wanted.dtype.kind in "iuf": return np.allclose(given, wanted, rtol=1e-6, atol=tolerance, equal_nan=True)
+    if wanted.dtype.kind in "iuf":
+        return np.allclose(given, wanted, rtol=1e-6, atol=tolerance, equal_nan=True)
     return np.array_equal(given, wanted)
 
 def shown(
     value:object,
 ) -> str: # one line, at most 80 characters
-    "A value as messages print it."
+    "Write a value as messages print it."
     if hasattr(value, "tolist"): value = value.tolist() # of NumPy, PyTorch and pandas
     if isinstance(value, Exception): text = f"{type(value).__name__} ({value})"
     elif isinstance(value, float): text = f"{value:.6g}"
-    elif isinstance(value, (list, tuple)): text = f"[{', '.join(map(shown, value))}]"
-    else: text = value.__name__ if hasattr(value, "__name__") else " ".join(repr(value).split())
+    elif isinstance(value, (list, tuple)):
+        text = f"[{', '.join(map(shown, value))}]"
+    else:
+        text = value.__name__ if hasattr(value, "__name__") else " ".join(repr(value).split())
     return text if len(text) <= 80 else text[:79] + "…"
 
 # %% ../nbs/18_exercises.ipynb #c7983b9d
@@ -128,7 +137,7 @@ def declared(
 def find(
     name:str, # of an exercise
 ) -> exercise:
-    "The exercise of that name, from its chapter's module if it is not known yet. `ValueError` when there is none."
+    "Find an exercise by name, if need be in its chapter's module. `ValueError` when there is none."
     book = declared()
     known = {**book, **EXERCISES}
     near = difflib.get_close_matches(str(name), known, 1)
@@ -140,7 +149,7 @@ def find(
 def is_blank(
     answer:object, # or what a function returned or raised
 ) -> bool:
-    "Whether nothing has been entered yet."
+    "Say whether nothing has been entered yet."
     if isinstance(answer, (list, tuple)): return any(map(is_blank, answer))
     if isinstance(answer, str): return not answer.strip()
     return answer is ... or answer is None or isinstance(answer, NotImplementedError)
@@ -156,14 +165,16 @@ def judge(
     if all(map(is_blank, given)):
         place = "your answer" if is_value else "your code, and return its result"
         return "blank", f"nothing entered yet: replace ... by {place}."
-    if is_value and callable(answer): return "wrong", "not yet: a value is wanted; enter what the function returns."
+    if is_value and callable(answer):
+        return "wrong", "not yet: a value is wanted; enter what the function returns."
     if not is_value and not callable(answer):
         return "wrong", "not yet: a function is wanted; enter its name, without calling it."
     if all(this.agreement(given, this.wanted)):
         where = f", {shown(this.wanted[0])}" if is_value else f" in all {len(given)} cases"
         return "right", f"right{where}. {' '.join((inspect.getdoc(this.solve) or '').split())}"
     for text, wrong in this.wrong.items():
-        if all(this.agreement(given, wrong)): return "mistake", f"not yet. {text}"
+        if all(this.agreement(given, wrong)):
+            return "mistake", f"not yet. {text}"
     return "wrong", f"not yet: {first_difference(this, answer, given)}"
 
 def first_difference(
@@ -188,7 +199,7 @@ def first_difference(
 # %% ../nbs/18_exercises.ipynb #fd35209d
 def learner_file(
 ) -> Path: # need not exist
-    "Where a learner's answers are kept: beside the data. `RuntimeError` where there is no home."
+    "Say where a learner's answers are kept: beside the data. `RuntimeError` where there is no home."
     return Path(os.environ.get("FASTAI_HOME") or "~/.fastai").expanduser()/"mark1-exercises.jsonl"
 
 def keep(
@@ -202,7 +213,8 @@ def keep(
     try:
         path = learner_file()
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and path.stat().st_size > 1_000_000: return # thousands of answers: a loop, not a learner
+        # thousands of answers: a loop, not a learner
+        if path.exists() and path.stat().st_size > 1_000_000: return
         with open(path, "ab") as file: file.write(f"\n{line}\n".encode()) # what stood before may lack its end
     except (OSError, RuntimeError): pass
 
@@ -216,7 +228,8 @@ def kept(
         try: event = json.loads(line)
         except (ValueError, RecursionError): continue
         keys = ("at", "exercise", "what", "answer")
-        if isinstance(event, dict) and all(isinstance(event.get(key), str) for key in keys): events.append(event)
+        is_whole = isinstance(event, dict) and all(isinstance(event.get(key), str) for key in keys)
+        if is_whole: events.append(event)
     return events
 
 # %% ../nbs/18_exercises.ipynb #5b5c4008
@@ -225,8 +238,9 @@ LATEST = [] # the exercise last checked, for `hint()` and `solution()`
 def first_answer(
     name:str, # of an exercise
 ) -> str: # as `shown`; '' while there is none, and for functions
-    "The first value that the learner entered, before any number appeared."
-    return next((event["answer"] for event in kept() if event["exercise"] == name and event["answer"]), "")
+    "Find the first value that the learner entered, before any number appeared."
+    answers = (event["answer"] for event in kept() if event["exercise"] == name)
+    return next((answer for answer in answers if answer), "")
 
 def check(
     name:str, # of an exercise
@@ -235,9 +249,11 @@ def check(
     "Print whether an answer is right, or why it is not. `ValueError` for an unknown name."
     kind, sentence = judge(name, answer)
     LATEST[:] = [name]
-    if kind != "blank": keep(name, kind, "" if callable(answer) else shown(answer))
+    if kind != "blank":
+        keep(name, kind, "" if callable(answer) else shown(answer))
     first = first_answer(name)
-    if kind == "right" and first not in ("", shown(answer)): sentence += f" Your first answer was {first}."
+    if kind == "right" and first not in ("", shown(answer)):
+        sentence += f" Your first answer was {first}."
     print(f"{name}: {sentence}")
 
 def hint(
@@ -251,7 +267,10 @@ def hint(
 def solution(
     name:str=None, # of an exercise; the one last checked if not given
 ):
-    "Print the answer of an exercise, what the learner first answered, and the code. `ValueError` for an unknown name."
+    """Print the answer of an exercise, what the learner first answered, and the code.
+
+    `ValueError` for an unknown name.
+    """
     this = find(name or (LATEST or [None])[0])
     keep(this.name, "solution")
     value = "" if this.cases is not None else f" {shown(this.wanted[0])}."
@@ -261,7 +280,7 @@ def solution(
 def code(
     function:Callable,
 ) -> str: # without its decorators; '' where it cannot be had
-    "The text of a function's definition."
+    "Read the text of a function's definition."
     try: text = textwrap.dedent(inspect.getsource(function))
     except (OSError, TypeError): return ""
     return "\n".join(text.splitlines()[ast.parse(text).body[0].lineno - 1:])
@@ -280,10 +299,14 @@ def progress():
 def prove(
     name:str, # of an exercise
 ) -> int: # mistakes that were told apart
-    "Check that solution, blanks and known mistakes are judged as what they are. `AssertionError` with what is wrong."
+    """Check that solution, blanks and known mistakes are judged as what they are.
+
+    `AssertionError` with what is wrong.
+    """
     this = find(name)
     is_function = this.cases is not None
-    assert this.hint.strip() and inspect.getdoc(this.solve), f"{name}: the hint or the solution's docstring is missing"
+    explained = this.hint.strip() and inspect.getdoc(this.solve)
+    assert explained, f"{name}: the hint or the solution's docstring is missing"
     assert this.mistakes, f"{name}: no known mistake"
     calls = any(isinstance(node, ast.Call) for node in ast.walk(ast.parse(code(this.solve))))
     assert is_function or calls, f"{name}: the solution is typed in, not computed"

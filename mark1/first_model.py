@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pandas as pd
 from fastai.callback.training import BnFreeze
-from fastai.vision.all import (CategoryBlock, DataBlock, DataLoaders, ImageBlock, IndexSplitter, Learner, Normalize,
-                               Resize, error_rate, set_seed, vision_learner)
+from fastai.vision.all import (CategoryBlock, DataBlock, DataLoaders, ImageBlock, IndexSplitter, Learner,
+                               Normalize, Resize, error_rate, set_seed, vision_learner)
 from fastcore.basics import using_attr
 from .data.sets import backbone
 from .exercises import exercise
@@ -25,7 +25,10 @@ def error_interval(
     wrong:int, # pictures misjudged, k
     of:int, # pictures judged, n
 ) -> tuple[float, float]: # lowest and highest share of errors, 0 to 1
-    "Exact binomial 95 % interval for an error rate (Clopper and Pearson, 1934). `ValueError` for impossible counts."
+    """Compute the exact binomial 95 % interval for an error rate (Clopper and Pearson, 1934).
+
+    `ValueError` for impossible counts.
+    """
     if of < 1 or not 0 <= wrong <= of:
         raise ValueError(f"wrong is {wrong} of {of}; it must lie between 0 and of, and of be 1 or more")
     interval = binomtest(int(wrong), int(of)).proportion_ci(method="exact")
@@ -34,7 +37,7 @@ def error_interval(
 def error_text(
     wrong:int, of:int, # as for `error_interval`
 ) -> str:
-    "An error count as prose prints it, interval included."
+    "Write an error count as prose prints it, interval included."
     low, high = error_interval(wrong, of)
     return f"{wrong} of {of} wrong, {wrong/of:.1%} (95 % interval {low:.1%} to {high:.1%})"
 
@@ -42,16 +45,17 @@ def error_text(
 def dumb_error(
     labels:Iterable, # (n,) labels of the held-out pictures, of any type
 ) -> float: # 0 to 1
-    "Error rate of always answering the commonest label. `ValueError` without labels."
+    "Compute the error rate of always answering the commonest label. `ValueError` without labels."
     counts = pd.Series(list(labels)).value_counts()
-    if counts.empty: raise ValueError("labels is empty; it takes at least one to say which is commonest")
+    if counts.empty:
+        raise ValueError("labels is empty; it takes at least one to say which is commonest")
     return 1 - counts.iloc[0]/counts.sum()
 
 # %% ../nbs/01_first_model.ipynb #d6723d26
 def normalisation(
     dls:DataLoaders, # after `vision_learner` has had it
 ) -> tuple[list[float], list[float]]|None: # mean and standard deviation per colour; None without Normalize
-    "The normalisation that `dls` applies to its batches."
+    "Read the normalisation that `dls` applies to its batches."
     found = [step for step in dls.after_batch.fs if isinstance(step, Normalize)]
     return (found[0].mean.flatten().tolist(), found[0].std.flatten().tolist()) if found else None
 
@@ -62,7 +66,7 @@ def train_head(
     epochs:int=3,
     lr:float=3e-3, # highest learning rate of the one-cycle schedule
 ) -> Learner: # trained
-    "Train the head of a pretrained network alone, its batch normalisation left as it was: for a few hundred pictures."
+    "Train the head of a pretrained network alone, its batch normalisation frozen, on few pictures."
     learn = vision_learner(dls, backbone(name), metrics=error_rate, train_bn=False, cbs=BnFreeze)
     with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(epochs, lr)
     return learn
@@ -81,10 +85,13 @@ def held_out_once(
     "Predict each picture with a network that never saw it. `ValueError` for folds or batches that cannot be."
     if not 2 <= folds <= len(paths):
         raise ValueError(f"folds is {folds}; it takes from 2 to the number of pictures, {len(paths)}")
-    if only is not None and not 0 <= only < folds: raise ValueError(f"only is {only}; it takes from 0 to {folds - 1}")
+    if only is not None and not 0 <= only < folds:
+        raise ValueError(f"only is {only}; it takes from 0 to {folds - 1}")
     if batch > len(paths)*(folds - 1)//folds:
-        raise ValueError(f"batch is {batch}, more than {folds - 1} of {folds} folds of {len(paths)} pictures hold")
-    fold_of, parts = np.random.default_rng(seed).permutation(len(paths)) % folds, []
+        raise ValueError(f"batch is {batch}, more than {folds - 1} of {folds} folds of "
+                         f"{len(paths)} pictures hold")
+    fold_of = np.random.default_rng(seed).permutation(len(paths)) % folds
+    parts = []
     for fold in range(folds) if only is None else [only]:
         set_seed(seed + fold, reproducible=True)
         held_out = np.flatnonzero(fold_of == fold)
@@ -99,33 +106,46 @@ def held_out_once(
     return pd.concat(parts, ignore_index=True)
 
 # %% ../nbs/01_first_model.ipynb #3415ca57
-@exercise("error-1", hint="Try error_interval(0, 100), then more pictures, until its second number is below 0.01.", mistakes={
-    "One of a hundred is 1 %, but with none wrong of a hundred the interval still reaches past 3 %.": lambda: math.ceil(1/.01),
-    "That is the rule of three, 3/n. It leaves out 5 % at the upper end, the interval here 2.5 %.": lambda: 3/.01,
-    "That leaves out 5 % at the upper end; a 95 % interval leaves out 2.5 % at each.": lambda: math.ceil(math.log(.05)/math.log(.99)),
+@exercise("error-1",
+          hint="Try error_interval(0, 100), then more pictures, until its second number is below 0.01.",
+          mistakes={
+    "One of a hundred is 1 %, but with none wrong of a hundred the interval still reaches past 3 %.":
+        lambda: math.ceil(1/.01),
+    "That is the rule of three, 3/n. It leaves out 5 % at the upper end, the interval here 2.5 %.":
+        lambda: 3/.01,
+    "That leaves out 5 % at the upper end; a 95 % interval leaves out 2.5 % at each.":
+        lambda: math.ceil(math.log(.05)/math.log(.99)),
     "One too few: with that many the upper end is still just above 1 %.": lambda: pictures_needed() - 1})
 def pictures_needed() -> int: # pictures
     "A network that errs once in a hundred has a chance of 2.5 % to get that many right by luck."
     return next(of for of in range(1, 10_000) if error_interval(0, of)[1] < .01)
 
-@exercise("error-2", hint="The width is the second number of error_interval less the first.", tolerance=.05, mistakes={
+@exercise("error-2", hint="The width is the second number of error_interval less the first.", tolerance=.05,
+          mistakes={
     "The width shrinks more slowly than the count grows: with its square root.": lambda: 1/4,
     "The right factor turned over: the width before, divided by the width after.": lambda: 1/width_ratio(),
     "The share wrong is the same, but more pictures tell it more exactly.": lambda: 40/400/(10/100)})
 def width_ratio() -> float: # width of the interval with 400 pictures, divided by the width with 100
     "The width goes with one over the square root of the count, so four times the pictures halve it, nearly."
-    widths = [high - low for low, high in (error_interval(10, 100), error_interval(40, 400))]
+    intervals = error_interval(10, 100), error_interval(40, 400)
+    widths = [high - low for low, high in intervals]
     return widths[1]/widths[0]
 
 # %% ../nbs/01_first_model.ipynb #f517623b
-@exercise("breed-1", hint="The breed may have underscores of its own; the number after the last one has to go.", cases=[
-    "beagle_1.png", "Abyssinian_100.jpg", "great_pyrenees_173.jpg", "Egyptian_Mau_9.jpg", "american_pit_bull_terrier_12.jpg",
-    "pug_7.jpg", "japanese_chin_200.jpg", "english_cocker_spaniel_31.jpg"], mistakes={
-    "That stops at the first underscore: the great Pyrenees becomes `great`.": lambda name: name.split("_")[0],
-    "That leaves the number in; it belongs to the picture, not to the breed.": lambda name: name.split(".")[0],
+@exercise("breed-1",
+          hint="The breed may have underscores of its own; the number after the last one has to go.",
+          cases=["beagle_1.png", "Abyssinian_100.jpg", "great_pyrenees_173.jpg", "Egyptian_Mau_9.jpg",
+                 "american_pit_bull_terrier_12.jpg", "pug_7.jpg", "japanese_chin_200.jpg",
+                 "english_cocker_spaniel_31.jpg"],
+          mistakes={
+    "That stops at the first underscore: the great Pyrenees becomes `great`.":
+        lambda name: name.split("_")[0],
+    "That leaves the number in; it belongs to the picture, not to the breed.":
+        lambda name: name.split(".")[0],
     "That leaves the last underscore in.": lambda name: re.match(r".*_", name)[0],
     "That takes the number, and leaves the breed.": lambda name: name.split(".")[0].split("_")[-1],
-    "`rstrip` takes a set of letters, not an ending: `pug` loses its g.": lambda name: name.rstrip("_.0123456789jpng"),
+    "`rstrip` takes a set of letters, not an ending: `pug` loses its g.":
+        lambda name: name.rstrip("_.0123456789jpng"),
     "The capital is the course's sign for a cat; leave it.": lambda name: breed_of(name).lower()})
 def breed_of(
     name:str, # file name in the style of Oxford-IIIT Pet

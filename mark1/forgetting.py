@@ -35,26 +35,33 @@ from torch.utils.data import TensorDataset
 def digits(
     held_out:int=100, # of each of the ten digits, 1 to 499
     seed:int=0, # of the split
-) -> tuple[TensorDataset, TensorDataset]: # to train on and held out; items are (1,28,28) pixels from 0 to 1 and a label
-    "5,000 digits of MNIST (LeCun and others, 1998), 500 of each. `ValueError` when none, or all, would be held out."
-    if not 1 <= held_out <= 499: raise ValueError(f"held_out is {held_out}; of each digit there are 500, so give 1 to 499")
+) -> tuple[TensorDataset, TensorDataset]: # to train on, held out; (1,28,28) pixels from 0 to 1 and a label
+    """Load 5,000 digits of MNIST (LeCun and others, 1998), 500 of each.
+
+    `ValueError` when none, or all, would be held out.
+    """
+    if not 1 <= held_out <= 499:
+        raise ValueError(f"held_out is {held_out}; of each digit there are 500, so give 1 to 499")
     pixels, labels = mnist_digits()
     x = torch.tensor(pixels, dtype=torch.float32)[:, None]/255
-    split = train_test_split(np.arange(len(labels)), test_size=10*held_out, stratify=labels, random_state=seed)
+    split = train_test_split(np.arange(len(labels)), test_size=10*held_out, stratify=labels,
+                             random_state=seed)
     return tuple(TensorDataset(x[part], torch.tensor(labels[part])) for part in split)
 
 def split_classes(
     data:TensorDataset, # inputs and labels
     tasks:Sequence[Sequence[int]], # for each task its classes
 ) -> list[TensorDataset]: # one for each task
-    "Part a data set into tasks. `ValueError` for classes in two tasks, or without items."
+    "Split a data set into tasks. `ValueError` for classes in two tasks, or without items."
     named = [label for task in tasks for label in task]
     twice = sorted({label for label in named if named.count(label) > 1})
-    if twice: raise ValueError(f"class {twice[0]} is in two tasks, or twice in one; give every class to one task")
+    if twice:
+        raise ValueError(f"class {twice[0]} is in two tasks, or twice in one; give every class to one task")
     *x, y = data.tensors
     absent = sorted(set(named) - set(y.tolist()))
-    if absent or not all(map(len, tasks)):
-        raise ValueError(f"there is no item of class {absent[0]}" if absent else "a task has no classes; give it one at least")
+    if absent: raise ValueError(f"there is no item of class {absent[0]}")
+    if not all(map(len, tasks)):
+        raise ValueError("a task has no classes; give it one at least")
     parts = [torch.isin(y, torch.tensor(list(task))) for task in tasks]
     return [TensorDataset(*(each[part] for each in x), y[part]) for part in parts]
 
@@ -64,9 +71,10 @@ def head_logits(
     targets:Tensor, # (N,) right classes; only the head to which each belongs is looked up
     heads:Sequence[Sequence[int]], # the classes of each head; together every class once
 ) -> Tensor: # (N, C), minus infinity outside the head of the target
-    "Leave to each item the head of its task. `ValueError` unless each class is in one head."
+    "Keep for each item the head of its task alone. `ValueError` unless each class is in one head."
     if sorted(label for head in heads for label in head) != list(range(logits.shape[1])):
-        raise ValueError(f"heads are {[list(head) for head in heads]}; each class from 0 to {logits.shape[1] - 1} belongs in just one")
+        raise ValueError(f"heads are {[list(head) for head in heads]}; "
+                         f"each class from 0 to {logits.shape[1] - 1} belongs in just one")
     of_class = torch.empty(logits.shape[1], dtype=torch.long)
     for number, head in enumerate(heads): of_class[list(head)] = number
     of_class = of_class.to(logits.device)
@@ -77,59 +85,79 @@ def share_right(
     data:TensorDataset, # inputs and labels
     heads:Sequence[Sequence[int]], # as for `head_logits`; one head of all classes: the task is not told
 ) -> float: # 0 to 1
-    "Accuracy, in evaluation mode, when each item is answered by the head of its task."
+    "Compute the accuracy, in evaluation mode, when each item is answered by the head of its task."
     *x, y = data.tensors
     with torch.inference_mode(): logits = model.eval()(*x)
     return float((head_logits(logits, y, heads).argmax(1) == y).float().mean())
 
 # %% ../nbs/10_forgetting.ipynb #b923df81
 class Rehearsal(Callback):
-    "Mix kept items of an earlier task into each training batch (Robins, 1995). `ValueError` for a memory that cannot be."
+    """Mix kept items of an earlier task into each training batch (Robins, 1995).
+
+    `ValueError` for a memory that cannot be.
+    """
     order = -5 # before MixUp and its like
     def __init__(self,
-        dl:DataLoader, # of the earlier task, for instance `dls.train`; the last part of a batch is the class, (N,) whole numbers
+        dl:DataLoader, # of the earlier task; the last part of a batch is the class, (N,) whole numbers
         per_class:int, # items to keep of each class
         share:float=.5, # of a training batch that is rehearsed, above 0 and below 1
         seed:int=0, # of what is kept, and in which order it is rehearsed
     ):
-        if per_class < 1: raise ValueError(f"per_class is {per_class}, an empty memory; keep 1 or more, or leave Rehearsal out")
-        if not 0 < share < 1: raise ValueError(f"share is {share}; it lies above 0 and below 1")
-        self.share, self.generator = share, torch.Generator().manual_seed(seed)
+        if per_class < 1:
+            raise ValueError(f"per_class is {per_class}, an empty memory; keep 1 or more, "
+                             "or leave Rehearsal out")
+        if not 0 < share < 1:
+            raise ValueError(f"share is {share}; it lies above 0 and below 1")
+        self.share = share
+        self.generator = torch.Generator().manual_seed(seed)
         dl = dl.new(shuffle=False, drop_last=False)
         labels = np.concatenate([np.zeros(0, int), *(batch[-1].cpu().numpy() for batch in dl)])
         counts = pd.Series(labels).value_counts().sort_index()
-        if counts.empty: raise ValueError("the loader is empty; there is nothing to keep")
+        if counts.empty:
+            raise ValueError("the loader is empty; there is nothing to keep")
         if counts.min() < per_class:
-            raise ValueError(f"per_class is {per_class}, and of class {counts.idxmin()} there are {counts.min()}; keep no more than that")
-        draw = np.random.default_rng(seed).permutation(len(labels)) # the first per_class of each class in this order
-        self.indices = np.sort(np.concatenate([draw[labels[draw] == label][:per_class] for label in counts.index]))
+            raise ValueError(f"per_class is {per_class}, and of class {counts.idxmin()} "
+                             f"there are {counts.min()}; keep no more than that")
+        # the first per_class of each class in this order
+        order = np.random.default_rng(seed).permutation(len(labels))
+        self.indices = np.sort(np.concatenate([order[labels[order] == label][:per_class]
+                                               for label in counts.index]))
         self.kept = counts.clip(upper=per_class).rename("kept")
         starts = np.cumsum([0, *(len(batch[-1]) for batch in dl)])
-        bounds, parts = np.searchsorted(self.indices, starts), []
+        bounds = np.searchsorted(self.indices, starts)
+        parts = []
         for batch, start, low, high in zip(dl, starts, bounds, bounds[1:]):
             parts.append([part[self.indices[low:high] - start].detach().clone() for part in batch])
         self.items = tuple(torch.cat(part) for part in zip(*parts))
 
     def __repr__(self):
         size = sum(part.nbytes for part in self.items)
-        return f"Rehearsal of {len(self.indices)} items, {self.kept.iloc[0]} of each of {len(self.kept)} classes, {size/1e3:,.0f} kB"
+        return (f"Rehearsal of {len(self.indices)} items, {self.kept.iloc[0]} of each of "
+                f"{len(self.kept)} classes, {size/1e3:,.0f} kB")
 
     def before_batch(self):
         "Add kept items to a training batch, all of them equally often."
         if not self.training: return
-        wanted, there = max(1, round(len(self.yb[-1])*self.share/(1 - self.share))), len(self.indices)
-        drawn = torch.cat([torch.randperm(there, generator=self.generator) for _ in range(-(-wanted//there))])[:wanted]
+        new_items = len(self.yb[-1])
+        wanted = max(1, round(new_items*self.share/(1 - self.share)))
+        kept_items = len(self.indices)
+        rounds = -(-wanted//kept_items)
+        drawn = torch.cat([torch.randperm(kept_items, generator=self.generator)
+                           for _ in range(rounds)])[:wanted]
         both = lambda new, old: tuple(torch.cat([a, b[drawn].to(a.device)]) for a, b in zip(new, old))
-        self.learn.xb, self.learn.yb = both(self.xb, self.items), both(self.yb, self.items[len(self.xb):])
+        self.learn.xb = both(self.xb, self.items)
+        self.learn.yb = both(self.yb, self.items[len(self.xb):])
 
 # %% ../nbs/10_forgetting.ipynb #1e063c1c
 def small_network(
     norm:bool=True, # with batch normalisation
 ) -> nn.Module: # (N,1,28,28) to (N,10) logits
-    "Two convolutions and two linear layers, 52 thousand parameters."
-    block = lambda inputs, outputs, size: [nn.Conv2d(inputs, outputs, size, 2, size//2),
-                                           *([nn.BatchNorm2d(outputs)] if norm else []), nn.ReLU()]
-    return nn.Sequential(*block(1, 8, 5), *block(8, 16, 3), nn.Flatten(), nn.Linear(16*7*7, 64), nn.ReLU(), nn.Linear(64, 10))
+    "Build two convolutions and two linear layers, 52 thousand parameters."
+    def block(inputs, outputs, size):
+        batchnorm = [nn.BatchNorm2d(outputs)] if norm else []
+        return [nn.Conv2d(inputs, outputs, size, 2, size//2), *batchnorm, nn.ReLU()]
+    return nn.Sequential(*block(1, 8, 5), *block(8, 16, 3),
+                         nn.Flatten(), nn.Linear(16*7*7, 64), nn.ReLU(), nn.Linear(64, 10))
 
 def learn_task(
     model:nn.Module, # is trained in place
@@ -141,9 +169,11 @@ def learn_task(
     seed:int=0, # of the order of items
 ) -> nn.Module: # `model`
     "Train on one task, in batches of 64, with Adam. `ValueError` when there is not one full batch."
-    if len(data) < 64: raise ValueError(f"there are {len(data)} items; it takes 64 for a batch")
+    if len(data) < 64:
+        raise ValueError(f"there are {len(data)} items; it takes 64 for a batch")
     set_seed(seed, reproducible=True)
-    dls = DataLoaders(DataLoader(data, bs=64, shuffle=True, drop_last=True), DataLoader([data[0], data[1]], bs=2))
+    training = DataLoader(data, bs=64, shuffle=True, drop_last=True)
+    dls = DataLoaders(training, DataLoader([data[0], data[1]], bs=2))
     loss = lambda logits, targets: F.cross_entropy(head_logits(logits, targets, heads), targets)
     learn = Learner(dls, model, loss_func=loss, cbs=[memory] if memory else [])
     with learn.no_bar(), learn.no_logging(): learn.fit(epochs, lr)
@@ -152,7 +182,7 @@ def learn_task(
 def learn_in_turn(
     first:TensorDataset, second:TensorDataset, # what is learned before, and what after
     heads:Sequence[Sequence[int]], # as for `head_logits`
-    keep:Sequence[int]=(0,), # for each run of the second task how many items of each class of the first it rehearses
+    keep:Sequence[int]=(0,), # for each run of the second task, items of each class of the first to rehearse
     network:Callable=small_network, # makes a network
     seed:int=0, # of weights, order and memory
     **options, # of `learn_task`
@@ -162,7 +192,8 @@ def learn_in_turn(
     models = {"before": learn_task(network(), first, heads, seed=seed, **options)}
     for kept in keep:
         memory = Rehearsal(DataLoader(first, bs=64), kept, seed=seed) if kept else None
-        models[kept] = learn_task(copy.deepcopy(models["before"]), second, heads, memory, seed=seed, **options)
+        models[kept] = learn_task(copy.deepcopy(models["before"]), second, heads, memory, seed=seed,
+                                  **options)
     return models
 
 # %% ../nbs/10_forgetting.ipynb #fbce3ca5
@@ -170,11 +201,13 @@ def accuracies(
     models:dict[str|int, nn.Module], # as `learn_in_turn` returns them
     first:TensorDataset, second:TensorDataset, # held out
     told:Sequence[Sequence[int]], # the heads when the task is told, one for each
-) -> pd.DataFrame: # row for each model: first and second without being told the task, first_told and second_told; 0 to 1
-    "Accuracy on both tasks, asked both ways."
+) -> pd.DataFrame: # row for each model: first, second (task not told), first_told, second_told; 0 to 1
+    "Measure accuracy on both tasks, asked both ways."
     everything = [[label for head in told for label in head]]
-    ask = lambda model: {"first": share_right(model, first, everything), "first_told": share_right(model, first, told),
-                         "second": share_right(model, second, everything), "second_told": share_right(model, second, told)}
+    ask = lambda model: {"first": share_right(model, first, everything),
+                         "first_told": share_right(model, first, told),
+                         "second": share_right(model, second, everything),
+                         "second_told": share_right(model, second, told)}
     return pd.DataFrame({name: ask(model) for name, model in models.items()}).T
 
 # %% ../nbs/10_forgetting.ipynb #d4270b8a
@@ -188,8 +221,9 @@ def permuted(
     return TensorDataset(x.flatten(1)[:,order].reshape(x.shape), y)
 
 def dense_network() -> nn.Module: # (N,1,28,28) to (N,10) logits
-    "Three linear layers, for which no pixel is beside another."
-    return nn.Sequential(nn.Flatten(), nn.Linear(784, 100), nn.ReLU(), nn.Linear(100, 100), nn.ReLU(), nn.Linear(100, 10))
+    "Build three linear layers, for which no pixel is beside another."
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 100), nn.ReLU(),
+                         nn.Linear(100, 100), nn.ReLU(), nn.Linear(100, 10))
 
 # %% ../nbs/10_forgetting.ipynb #2494fb51
 def photograph_crops(
@@ -197,37 +231,48 @@ def photograph_crops(
     size:int=96, # px
     seed:int=0, # of where they are cut
 ) -> Tensor: # (6*each, 3, size, size), normalised for `lite0`
-    "Square crops of photographs that come with scikit-image and scikit-learn. `ValueError` for none."
-    if each < 1 or size < 32: raise ValueError(f"each is {each} and size {size}; give 1 crop and 32 px at least")
-    photographs = [getattr(skimage_data, name)() for name in ("astronaut", "chelsea", "coffee", "rocket")] + load_sample_images().images
-    rng, crops = np.random.default_rng(seed), []
+    "Cut squares from photographs of scikit-image and scikit-learn. `ValueError` for none."
+    if each < 1 or size < 32:
+        raise ValueError(f"each is {each} and size {size}; give 1 crop and 32 px at least")
+    names = ("astronaut", "chelsea", "coffee", "rocket")
+    photographs = [getattr(skimage_data, name)() for name in names] + load_sample_images().images
+    rng = np.random.default_rng(seed)
+    crops = []
     for picture in map(Image.fromarray, photographs):
         for number in range(each):
             side = int(min(picture.size)*(rng.uniform(.4, 1) if number else 1))
             left, top = ((length - side)*(rng.random() if number else .5) for length in picture.size)
-            crops.append(picture.resize((size, size), Image.Resampling.BILINEAR, (left, top, left + side, top + side)))
+            box = left, top, left + side, top + side
+            crops.append(picture.resize((size, size), Image.Resampling.BILINEAR, box))
     return _pixels(crops)
 
 def _pixels(pictures):
-    "Pictures of one size as a batch for `lite0`."
+    "Turn pictures of one size into a batch for `lite0`."
     mean, std = (torch.tensor(each)[:,None,None] for each in LITE0_STATS)
-    return (torch.tensor(np.stack([np.asarray(picture) for picture in pictures])).permute(0, 3, 1, 2)/255 - mean)/std
+    pixels = torch.tensor(np.stack([np.asarray(picture) for picture in pictures])).permute(0, 3, 1, 2)
+    return (pixels/255 - mean)/std
 
 def all_logits(
     network:nn.Module,
     x:Tensor, # (N, …) inputs
 ) -> Tensor: # (N, C)
-    "Logits in evaluation mode, 32 inputs at a time."
-    with torch.inference_mode(): return torch.cat([network.eval()(batch) for batch in x.split(32)])
+    "Compute logits in evaluation mode, 32 inputs at a time."
+    with torch.inference_mode():
+        return torch.cat([network.eval()(batch) for batch in x.split(32)])
 
 def agreement(
     before:Tensor, after:Tensor, # (N, C) logits of two networks for the same inputs
-) -> tuple[float, float]: # share with the same likeliest class, 0 to 1; mean KL divergence of after from before, nats
-    "How far two networks say the same. `ValueError` for shapes that differ."
+) -> tuple[float, float]: # share with the same likeliest class, 0 to 1; mean KL divergence, nats
+    """Measure how far two networks say the same.
+
+    The divergence is that of `after` from `before`. `ValueError` for shapes that differ.
+    """
     if before.shape != after.shape or not len(before):
-        raise ValueError(f"logits have the shapes {tuple(before.shape)} and {tuple(after.shape)}; give the same, with one row at least")
+        raise ValueError(f"logits have the shapes {tuple(before.shape)} and {tuple(after.shape)}; "
+                         "give the same, with one row at least")
     same = (before.argmax(1) == after.argmax(1)).float().mean()
-    return float(same), float(F.kl_div(after.log_softmax(1), before.log_softmax(1), log_target=True, reduction="batchmean"))
+    divergence = F.kl_div(after.log_softmax(1), before.log_softmax(1), log_target=True, reduction="batchmean")
+    return float(same), float(divergence)
 
 def fine_tuned(
     lr:float=0, # of the body; 0: frozen
@@ -241,14 +286,17 @@ def fine_tuned(
     paths = np.random.default_rng(seed).permutation(sorted(drawings().glob("*.png")))[:pictures]
     x = _pixels([Image.open(path).convert("RGB").resize((size, size)) for path in paths])
     data = TensorDataset(x, torch.tensor([int(is_cat(path.name)) for path in paths]))
-    body, classifier = lite0(), nn.Identity()
-    body.classifier, classifier = classifier, body.classifier
+    body = lite0()
+    classifier = body.classifier
+    body.classifier = nn.Identity()
     for name, module in body.named_modules():
         still = lr == 0 or (isinstance(module, nn.BatchNorm2d) and not norm)
         if still: module.requires_grad_(False)
-    dls = DataLoaders(DataLoader(data, bs=16, shuffle=True, drop_last=True), DataLoader([data[0], data[1]], bs=2))
-    learn = Learner(dls, nn.Sequential(body, nn.Linear(1280, 2)), loss_func=nn.CrossEntropyLoss(), train_bn=False,
-                    splitter=lambda model: [params(model[0]), params(model[1])], cbs=[] if norm else [BnFreeze()])
+    training = DataLoader(data, bs=16, shuffle=True, drop_last=True)
+    dls = DataLoaders(training, DataLoader([data[0], data[1]], bs=2))
+    learn = Learner(dls, nn.Sequential(body, nn.Linear(1280, 2)), loss_func=nn.CrossEntropyLoss(),
+                    train_bn=False, cbs=[] if norm else [BnFreeze()],
+                    splitter=lambda model: [params(model[0]), params(model[1])])
     with learn.no_bar(), learn.no_logging(): learn.fit(1, np.array([lr, 1e-3]))
     body.classifier = classifier
     return body
@@ -261,7 +309,8 @@ def renormalised(
     "Let batch normalisation measure its means and variances again, on `x`. `ValueError` where there is none."
     fresh = copy.deepcopy(model)
     norms = [module for module in fresh.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    if not norms: raise ValueError("the model has no batch normalisation; there is nothing to measure again")
+    if not norms:
+        raise ValueError("the model has no batch normalisation; there is nothing to measure again")
     for module in norms:
         module.reset_running_stats()
         module.momentum = None # a plain mean over all batches
@@ -271,9 +320,11 @@ def renormalised(
     return fresh.eval()
 
 # %% ../nbs/10_forgetting.ipynb #8c951ef8
-@exercise("told-1", hint="Look up the logits of the head alone; then turn a place in the head back into a class.", cases=[
-    (np.array([0., 1, 9, 3]), [0, 1]), (np.array([5., 1, 2, 3]), [2, 3]), (np.array([-1., -3, -2, -9]), [3, 1]),
-    (np.array([2., 7, 1, 8]), [3, 2, 0])], mistakes={
+@exercise("told-1",
+          hint="Look up the logits of the head alone; then turn a place in the head back into a class.",
+          cases=[(np.array([0., 1, 9, 3]), [0, 1]), (np.array([5., 1, 2, 3]), [2, 3]),
+                 (np.array([-1., -3, -2, -9]), [3, 1]), (np.array([2., 7, 1, 8]), [3, 2, 0])],
+          mistakes={
     "That looks at all classes; the task was told.": lambda logits, head: int(logits.argmax()),
     "That is the place within the head, not the class.": lambda logits, head: int(logits[head].argmax()),
     "Logits outside the head set to 0 win where those inside are negative.":
@@ -282,8 +333,8 @@ def likeliest_of_head(logits, head):
     "Only the classes of the head compete."
     return max(head, key=lambda label: logits[label])
 
-@exercise("share-1", hint="If m are added, the batch has n + m items, and m of them are s of it.", cases=[
-    (64, .5), (64, .25), (30, .1), (10, .9)], mistakes={
+@exercise("share-1", hint="If m are added, the batch has n + m items, and m of them are s of it.",
+          cases=[(64, .5), (64, .25), (30, .1), (10, .9)], mistakes={
     "That is a share of the new items; wanted is a share of the whole batch.": lambda n, s: n*s,
     "That is the size of the whole batch; wanted is what is added.": lambda n, s: n/(1 - s),
     "That has new and kept the wrong way round.": lambda n, s: n*(1 - s)/s})
@@ -291,14 +342,18 @@ def items_to_add(n, s):
     "From m = s·(n + m) follows m = n·s/(1 - s)."
     return n*s/(1 - s)
 
-@exercise("frozen-1", hint="Compare state_dict() before and after; small_network(norm=False) makes the difference plain.", mistakes={
+@exercise("frozen-1",
+          hint="Compare state_dict() before and after; small_network(norm=False) makes the difference plain.",
+          mistakes={
     "Batch normalisation keeps count in training mode, with or without a gradient.": lambda: "nothing",
     "Without a gradient no weight moves; but something is stored that is no weight.": lambda: "the weights"})
 def changes_when_frozen() -> str:
-    "requires_grad says what the optimiser may move; running means and variances are not moved by it, but by looking."
+    """requires_grad says what the optimiser may move;
+    running means and variances are not moved by it, but by looking."""
     model = small_network().requires_grad_(False).train()
     old = copy.deepcopy(model.state_dict())
     model(torch.rand(4, 1, 28, 28, generator=torch.Generator().manual_seed(0)))
     changed = [name for name, new in model.state_dict().items() if not torch.equal(new, old[name])]
     if not changed: return "nothing"
-    return "the running statistics" if all("running" in name or "tracked" in name for name in changed) else "the weights"
+    only_statistics = all("running" in name or "tracked" in name for name in changed)
+    return "the running statistics" if only_statistics else "the weights"

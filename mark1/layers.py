@@ -36,7 +36,7 @@ from .exercises import exercise
 def in_eval_mode(
     model:nn.Module,
 ) -> Iterator[None]:
-    "Run the body of a `with` in eval mode, in which no item of a batch sees another; then each module is as it was."
+    "Run the body of a `with` in eval mode, so that no item of a batch sees another; then restore all modes."
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try: yield
@@ -47,34 +47,40 @@ def find_layer(
     model:nn.Module,
     name:str, # as in `model.named_modules()`
 ) -> nn.Module:
-    "The layer of that name. `ValueError`, with names that are near, when there is none."
+    "Find the layer of that name. `ValueError`, with names that are near, when there is none."
     known = {key: module for key, module in model.named_modules() if key}
     if name in known: return known[name]
     near = difflib.get_close_matches(str(name), known, 3)
     some = ", ".join(map(repr, near or [*known][:5])) or "none at all"
-    raise ValueError(f"the model has no layer {name!r}; {'near it are' if near else 'there are, for instance,'} {some}")
+    found = "near it are" if near else "there are, for instance,"
+    raise ValueError(f"the model has no layer {name!r}; {found} {some}")
 
 def convolutions(
     model:nn.Module,
 ) -> list[str]: # names, in the order in which the model holds them
-    "The convolutional layers of a model. `ValueError` when it has none."
-    names = [name for name, module in model.named_modules() if name and isinstance(module, nn.modules.conv._ConvNd)]
-    if not names: raise ValueError("the model has no convolutions; its units see everything, so give one with nn.Conv2d layers")
+    "List the convolutional layers of a model. `ValueError` when it has none."
+    names = [name for name, module in model.named_modules()
+             if name and isinstance(module, nn.modules.conv._ConvNd)]
+    if not names:
+        raise ValueError("the model has no convolutions; its units see everything, "
+                         "so give one with nn.Conv2d layers")
     return names
 
 # %% ../nbs/07_layers.ipynb #c6621603
-class Reached(Exception): "Stops a network at the layer that was asked for."
+class Reached(Exception): "Stop a network at the layer that was asked for."
 
 def ready(
     model:nn.Module,
     images:Tensor, # (N,C,H,W) floats
 ) -> Tensor: # on the model's device, of its type, and detached
-    "A batch as a model takes it. `ValueError` for what is no batch of pictures."
+    "Prepare a batch as a model takes it. `ValueError` for what is no batch of pictures."
     if not isinstance(images, Tensor) or images.ndim != 4 or not images.numel():
-        raise ValueError(f"images is {tuple(getattr(images, 'shape', [type(images).__name__]))}; give a batch, (N, C, H, W)")
+        shape = tuple(getattr(images, "shape", [type(images).__name__]))
+        raise ValueError(f"images is {shape}; give a batch, (N, C, H, W)")
     if not images.is_floating_point():
         raise ValueError(f"images holds {images.dtype}; give floats, normalised as the model was trained")
-    like = next((held for held in (*model.parameters(), *model.buffers()) if held.is_floating_point()), images)
+    like = next((held for held in (*model.parameters(), *model.buffers()) if held.is_floating_point()),
+                images)
     return images.detach().as_subclass(Tensor).to(like.device, like.dtype)
 
 def run_to(
@@ -82,7 +88,10 @@ def run_to(
     images:Tensor, # as `ready` gives them
     layer:str, # whose first call counts, if there are several
 ) -> Tensor: # its output
-    "Run a model up to a layer and no further. `ValueError` for a layer not there or not used, or images that do not fit."
+    """Run a model up to a layer and no further.
+
+    `ValueError` for a layer not there or not used, or images that do not fit.
+    """
     found = []
     def keep(module, args, output):
         found.append(output)
@@ -91,10 +100,13 @@ def run_to(
     try: model(images)
     except Reached: pass
     except RuntimeError as error:
-        raise ValueError(f"the model cannot take images of shape {tuple(images.shape)}: {str(error).splitlines()[0]}") from error
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"the model cannot take images of shape {tuple(images.shape)}: {reason}") from error
     finally: handle.remove()
-    if not found: raise ValueError(f"the layer {layer!r} is not used when the model runs; name another")
-    if not isinstance(found[0], Tensor): raise ValueError(f"the layer {layer!r} gives no tensor; name one inside it")
+    if not found:
+        raise ValueError(f"the layer {layer!r} is not used when the model runs; name another")
+    if not isinstance(found[0], Tensor):
+        raise ValueError(f"the layer {layer!r} gives no tensor; name one inside it")
     return found[0]
 
 def activations(
@@ -103,61 +115,80 @@ def activations(
     layer:str, # name in `model.named_modules()`
     batch:int=16, # images at a time; on a processor larger batches are slower
 ) -> Tensor: # (N, …) the layer's output
-    "What a layer computes from a batch, in eval mode. Errors as for `run_to`."
+    "Compute a layer's output for a batch, in eval mode. Errors as for `run_to`."
     images = ready(model, images)
-    with in_eval_mode(model), torch.no_grad(): return torch.cat([run_to(model, part, layer) for part in images.split(batch)])
+    with in_eval_mode(model), torch.no_grad():
+        return torch.cat([run_to(model, part, layer) for part in images.split(batch)])
 
 def maps(
     model:nn.Module, images:Tensor, layer:str, channels:Sequence[int]=(), batch:int=16, # as for `activations`
 ) -> Tensor: # (N, channels of the layer, rows, columns)
-    "Activations that are maps. `ValueError` for a layer or channels without maps, or activations that are not finite."
+    """Compute activations that are maps.
+
+    `ValueError` for a layer or channels without maps, or activations that are not finite.
+    """
     convolutions(model)
     found = activations(model, images, layer, batch)
-    if found.ndim != 4: raise ValueError(f"the layer {layer!r} gives {tuple(found.shape)}, no maps; name one before the flattening")
+    if found.ndim != 4:
+        raise ValueError(f"the layer {layer!r} gives {tuple(found.shape)}, no maps; "
+                         "name one before the flattening")
     wrong = [channel for channel in channels if not 0 <= channel < found.shape[1]]
-    if wrong: raise ValueError(f"channels holds {wrong[0]}; the layer {layer!r} has 0 to {found.shape[1] - 1}")
-    if not found.isfinite().all(): raise ValueError(f"the layer {layer!r} gives numbers that are not finite; check the images")
+    if wrong:
+        raise ValueError(f"channels holds {wrong[0]}; the layer {layer!r} has 0 to {found.shape[1] - 1}")
+    if not found.isfinite().all():
+        raise ValueError(f"the layer {layer!r} gives numbers that are not finite; check the images")
     return found
 
 # %% ../nbs/07_layers.ipynb #89055d1d
-FILES = dict(astronaut="astronaut.png", camera="camera.png", cat="chelsea.png", coffee="coffee.png", rocket="rocket.jpg",
-             motorcycle="motorcycle_left.png", galaxies="hubble_deep_field.jpg", tissue="ihc.png", coins="coins.png",
-             brick="brick.png", grass="grass.png", gravel="gravel.png")
+FILES = dict(astronaut="astronaut.png", camera="camera.png", cat="chelsea.png", coffee="coffee.png",
+             rocket="rocket.jpg", motorcycle="motorcycle_left.png", galaxies="hubble_deep_field.jpg",
+             tissue="ihc.png", coins="coins.png", brick="brick.png", grass="grass.png", gravel="gravel.png")
 
 def photographs(
 ) -> dict[str, Image.Image]: # name to picture, RGB, shorter side at most 448 px
-    "The photographs that ship with scikit-image. `FileNotFoundError` where it is not installed, or without them."
-    if find_spec("skimage") is None: raise FileNotFoundError("scikit-image is not installed; run `make run` once")
+    "Load the photographs of scikit-image. `FileNotFoundError` where it is not installed, or without them."
+    if find_spec("skimage") is None:
+        raise FileNotFoundError("scikit-image is not installed; run `make run` once")
     folder = Path(find_spec("skimage").origin).parent/"data"
     pictures = {name: Image.open(folder/file).convert("RGB") for name, file in FILES.items()}
-    smaller = lambda side, picture: max(1, round(side*min(1, 448/min(picture.size))))
-    return {name: p.resize((smaller(p.width, p), smaller(p.height, p)), Image.LANCZOS) for name, p in pictures.items()}
+    def shrunk(picture):
+        factor = min(1, 448/min(picture.size))
+        size = [max(1, round(side*factor)) for side in picture.size]
+        return picture.resize(tuple(size), Image.LANCZOS)
+    return {name: shrunk(picture) for name, picture in pictures.items()}
 
 def as_batch(
     pictures:Sequence[Image.Image], # of one size
     stats:tuple=LITE0_STATS, # mean and standard deviation per colour
 ) -> Tensor: # (N,3,H,W) normalised
-    "Pictures as a network takes them. `ValueError` for none, or for several sizes."
-    if len({picture.size for picture in pictures}) != 1: raise ValueError("pictures must be of one size, and one at least")
-    pixels = torch.tensor(np.stack([np.asarray(picture.convert("RGB"), dtype=np.float32)/255 for picture in pictures]))
-    return ((pixels - torch.tensor(stats[0]))/torch.tensor(stats[1])).permute(0, 3, 1, 2) # channels-last in memory
+    "Turn pictures into a batch as a network takes it. `ValueError` for none, or for several sizes."
+    if len({picture.size for picture in pictures}) != 1:
+        raise ValueError("pictures must be of one size, and one at least")
+    pixels = [np.asarray(picture.convert("RGB"), dtype=np.float32)/255 for picture in pictures]
+    pixels = torch.tensor(np.stack(pixels))
+    # channels-last in memory
+    return ((pixels - torch.tensor(stats[0]))/torch.tensor(stats[1])).permute(0, 3, 1, 2)
 
 def tiles(
     pictures:dict[str, Image.Image],
     size:int=112, # px
 ) -> tuple[Tensor, np.ndarray]: # (N,3,size,size) normalised, and (N,) the name of the picture each comes from
     "Cut pictures into squares, side by side, from the upper left. `ValueError` where none fits."
-    cut = [(name, picture.crop((left, top, left + size, top + size))) for name, picture in pictures.items()
-           for top in range(0, picture.height - size + 1, size) for left in range(0, picture.width - size + 1, size)]
+    cut = [(name, picture.crop((left, top, left + size, top + size)))
+           for name, picture in pictures.items()
+           for top in range(0, picture.height - size + 1, size)
+           for left in range(0, picture.width - size + 1, size)]
     return as_batch([square for _, square in cut]), np.array([name for name, _ in cut])
 
 # %% ../nbs/07_layers.ipynb #1e6243a2
-POINTWISE = set("""abs add cat clamp contiguous dropout elu gelu hardsigmoid hardswish hardtanh iadd imul isub leaky_relu mul neg
-    relu relu6 relu_ sigmoid silu softplus sub tanh truediv""".split()) # functions: each place looks at that place
+# functions: each place looks at that place
+POINTWISE = set("""abs add cat clamp contiguous dropout elu gelu hardsigmoid hardswish hardtanh iadd imul
+    isub leaky_relu mul neg relu relu6 relu_ sigmoid silu softplus sub tanh truediv""".split())
 WHOLE = {"flatten", "mean", "reshape", "view", "Flatten", "Linear"} # each place looks at all
-PLACEWISE = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd, nn.Identity, nn.LocalResponseNorm, nn.ReLU, nn.ReLU6,
-    nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Hardsigmoid, nn.Hardswish, nn.Hardtanh, nn.Tanh,
-    nn.Softplus, nn.Softmax2d)
+PLACEWISE = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd, nn.Identity,
+             nn.LocalResponseNorm, nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.GELU,
+             nn.SiLU, nn.Sigmoid, nn.Hardsigmoid, nn.Hardswish, nn.Hardtanh, nn.Tanh, nn.Softplus,
+             nn.Softmax2d)
 WINDOW = (nn.Conv2d, nn.modules.pooling._MaxPoolNd, nn.modules.pooling._AvgPoolNd)
 ADAPTIVE = (nn.modules.pooling._AdaptiveAvgPoolNd, nn.modules.pooling._AdaptiveMaxPoolNd)
 
@@ -166,10 +197,12 @@ class LayerTracer(fx.Tracer):
     def __init__(self):
         super().__init__()
         self.node_of = {}
-    def is_leaf_module(self, module, name): return isinstance(module, PLACEWISE + WINDOW + ADAPTIVE) or super().is_leaf_module(module, name)
+    def is_leaf_module(self, module, name):
+        return isinstance(module, PLACEWISE + WINDOW + ADAPTIVE) or super().is_leaf_module(module, name)
     def call_module(self, module, forward, args, kwargs):
         output = super().call_module(module, forward, args, kwargs)
-        if isinstance(output, fx.Proxy): self.node_of.setdefault(self.path_of_module(module), output.node)
+        if isinstance(output, fx.Proxy):
+            self.node_of.setdefault(self.path_of_module(module), output.node)
         return output
 
 class Shapes(fx.Interpreter):
@@ -186,19 +219,24 @@ class Shapes(fx.Interpreter):
 def traced(
     model:nn.Module, images:Tensor, layer:str, # as for `activations`
 ) -> tuple[fx.Graph, fx.Node]: # with shapes as far as the layer, and the layer's node
-    "A network as a graph. `ValueError` for one whose path depends on the data, or whose layer gives no maps."
-    first, tracer = ready(model, images[:1]), LayerTracer()
+    "Trace a network as a graph. `ValueError` where its path depends on the data, or the layer gives no maps."
+    first = ready(model, images[:1])
+    tracer = LayerTracer()
     with in_eval_mode(model), torch.no_grad():
         run_to(model, first, layer) # says in plain words what is wrong with layer or images
         try: graph = tracer.trace(model)
         except Exception as error: # whatever the model's own code raises when it is given no numbers
             reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise ValueError(f"the model cannot be traced ({reason}); its forward must not depend on the data") from error
-        if layer not in tracer.node_of: raise ValueError(f"the layer {layer!r} lies inside another that is not looked into; name that")
+            raise ValueError(f"the model cannot be traced ({reason}); "
+                             "its forward must not depend on the data") from error
+        if layer not in tracer.node_of:
+            raise ValueError(f"the layer {layer!r} lies inside another that is not looked into; name that")
         node = tracer.node_of[layer]
         try: Shapes(model, graph, node).run(first)
         except Reached: pass
-    if len(node.meta["shape"]) != 4: raise ValueError(f"the layer {layer!r} gives {tuple(node.meta['shape'])}, no maps; name one before the flattening")
+    shape = tuple(node.meta["shape"])
+    if len(shape) != 4:
+        raise ValueError(f"the layer {layer!r} gives {shape}, no maps; name one before the flattening")
     return graph, node
 
 # %% ../nbs/07_layers.ipynb #340d6003
@@ -208,19 +246,27 @@ def window(
     axis:int, # 0 for rows, 1 for columns
     size:int, out:int, # places before and after
 ) -> np.ndarray: # (out, size) bool: which output place looks at which input place
-    "What a sliding window looks at along one axis, padding left out. `ValueError` for padding it does not know."
+    """Mark what a sliding window looks at along one axis, padding left out.
+
+    `ValueError` for padding it does not know.
+    """
     get = lambda name: settings.get(name) if op is None else getattr(op, name, None)
     pick = lambda value: value[axis % len(value)] if isinstance(value, (tuple, list)) else value
     kernel, dilation = pick(get("kernel_size")), pick(get("dilation") or 1)
-    stride, padding, extent = pick(get("stride") or kernel), get("padding") or 0, dilation*(kernel - 1) + 1
-    if (get("padding_mode") or "zeros") != "zeros": raise ValueError(f"padding by {get('padding_mode')!r} is not covered; use zeros")
+    stride, padding = pick(get("stride") or kernel), get("padding") or 0
+    extent = dilation*(kernel - 1) + 1
+    mode = get("padding_mode") or "zeros"
+    if mode != "zeros":
+        raise ValueError(f"padding by {mode!r} is not covered; use zeros")
     if padding == "same" or type(op).__name__.endswith("Same"): # timm's layers pad as TensorFlow does
         before = max((out - 1)*stride + extent - size, 0)//2
     else:
         before = 0 if padding == "valid" else pick(padding)
-        expected = [side//stride + 1 for side in [size + 2*before - extent + (stride - 1)*bool(get("ceil_mode"))]][0]
-        if out not in (expected, expected - bool(get("ceil_mode"))):
-            raise ValueError(f"{type(op).__name__} gives {out} places and not {expected}: it pads in a way that is not covered")
+        rounded_up = bool(get("ceil_mode"))
+        expected = (size + 2*before - extent + (stride - 1)*rounded_up)//stride + 1
+        if out not in (expected, expected - rounded_up):
+            raise ValueError(f"{type(op).__name__} gives {out} places and not {expected}: "
+                             "it pads in a way that is not covered")
     looks_at = np.arange(out)[:, None]*stride - before + dilation*np.arange(kernel) # (out, kernel)
     return (looks_at[..., None] == np.arange(size)).any(1)
 
@@ -229,21 +275,29 @@ def seen_through(
     node:fx.Node, op:nn.Module|None, # and its module, if it is one
     size:tuple, out:tuple, # rows and columns of one of its inputs, and of its output; empty once flattened
 ) -> np.ndarray: # (P, rows, columns) bool, places of that input
-    "One step back towards the picture. `ValueError` for an operation without a rule."
+    "Go one step back towards the picture. `ValueError` for an operation without a rule."
     kind = type(op).__name__ if op is not None else getattr(node.target, "__name__", str(node.target))
     everything = lambda size, out: np.ones((out, size), bool)
     if kind in WHOLE:
-        return np.broadcast_to(seen.reshape(len(seen), -1).any(1).reshape(-1, *[1]*len(size)), (len(seen), *size))
+        any_seen = seen.reshape(len(seen), -1).any(1).reshape(-1, *[1]*len(size))
+        return np.broadcast_to(any_seen, (len(seen), *size))
     if isinstance(op, WINDOW) or kind in ("max_pool2d", "avg_pool2d"):
-        settings = node.normalized_arguments(None, normalize_to_only_use_kwargs=True).kwargs if op is None else {}
+        settings = {}
+        if op is None:
+            settings = node.normalized_arguments(None, normalize_to_only_use_kwargs=True).kwargs
         tables = [window(op, settings, axis, *places) for axis, places in enumerate(zip(size, out))]
     elif isinstance(op, ADAPTIVE) or kind in ("adaptive_avg_pool2d", "adaptive_max_pool2d"):
-        tables = [np.array([[i*s//o <= at < -(-(i + 1)*s//o) for at in range(s)] for i in range(o)]) for s, o in zip(size, out)]
-    elif isinstance(op, PLACEWISE) or (op is None and kind in POINTWISE and not (kind == "cat" and size != out)):
+        looks_at = lambda i, at, s, o: i*s//o <= at < -(-(i + 1)*s//o)
+        tables = [np.array([[looks_at(i, at, s, o) for at in range(s)] for i in range(o)])
+                  for s, o in zip(size, out)]
+    elif isinstance(op, PLACEWISE) or (op is None and kind in POINTWISE and (kind != "cat" or size == out)):
         tables = [np.eye(s, dtype=bool) if s == o else everything(s, o) for s, o in zip(size, out)]
-    else: raise ValueError(f"there is no rule for {kind} ({node.name}); see `receptive_fields` for what is covered")
+    else:
+        raise ValueError(f"there is no rule for {kind} ({node.name}); "
+                         "see `receptive_fields` for what is covered")
     for axis, table in enumerate(tables, 1):
-        seen = np.moveaxis(np.tensordot(seen.astype("float32"), table.astype("float32"), (axis, 0)), -1, axis) > 0
+        seen = np.tensordot(seen.astype("float32"), table.astype("float32"), (axis, 0))
+        seen = np.moveaxis(seen, -1, axis) > 0
     return seen
 
 # %% ../nbs/07_layers.ipynb #9d3d52d3
@@ -251,24 +305,30 @@ def receptive_fields(
     model:nn.Module,
     images:Tensor, # (N,C,H,W); only the shape matters, in most networks only H and W
     layer:str, # name in `model.named_modules()`
-    units:Sequence[tuple[int, int]]|None=None, # rows and columns in the layer's maps; the middle one if not given
+    units:Sequence[tuple[int, int]]|None=None, # rows and columns in the layer's maps; if not given the middle
 ) -> np.ndarray: # (units, H, W) bool
-    """The pixels that units of a layer can see, all channels together, exactly.
+    """Find the pixels that units of a layer can see, all channels together, exactly.
 
-    Covered are networks built of convolutions and poolings (also adaptive ones, and timm's `Same` padding), of what acts on
-    each place by itself (activation functions, batch normalisation in eval mode, dropout), and of sums, products and
-    concatenations of branches: chains, residual, dense and inception networks, squeeze and excitation. `ValueError` for all
-    else (attention, group and layer normalisation, a path that depends on the data), and for layers or units not there.
-    Source: Araujo, Norris and Sim, *Computing receptive fields of convolutional neural networks*, Distill, 2019.
+    Covered are networks built of convolutions and poolings (also adaptive ones, and timm's `Same` padding),
+    of what acts on each place by itself (activation functions, batch normalisation in eval mode, dropout),
+    and of sums, products and concatenations of branches: chains, residual, dense and inception networks,
+    squeeze and excitation. `ValueError` for all else (attention, group and layer normalisation, a path that
+    depends on the data), and for layers or units not there.
+    Source: Araujo, Norris and Sim, *Computing receptive fields of convolutional neural networks*,
+    Distill, 2019.
     """
     convolutions(model)
     graph, node = traced(model, images, layer)
     shape = tuple(node.meta["shape"][2:])
     units = [(shape[0]//2, shape[1]//2)] if units is None else units
-    wrong = [unit for unit in units if len(unit) != 2 or not all(0 <= at < side for at, side in zip(unit, shape))]
-    if wrong: raise ValueError(f"units holds {tuple(wrong[0])}; the maps of {layer!r} have {shape[0]} rows and {shape[1]} columns, from 0")
+    wrong = [unit for unit in units
+             if len(unit) != 2 or not all(0 <= at < side for at, side in zip(unit, shape))]
+    if wrong:
+        raise ValueError(f"units holds {tuple(wrong[0])}; "
+                         f"the maps of {layer!r} have {shape[0]} rows and {shape[1]} columns, from 0")
     start = np.zeros((len(units), *shape), bool)
-    for index, (row, column) in enumerate(units): start[index, row, column] = True
+    for index, (row, column) in enumerate(units):
+        start[index, row, column] = True
     seen = {node: start}
     for node in reversed(graph.nodes):
         if node not in seen: continue
@@ -284,7 +344,7 @@ def receptive_fields(
 def boxes(
     fields:np.ndarray, # (N, H, W) bool, none empty
 ) -> np.ndarray: # (N, 4) top, left, bottom, right; the last two are the first line outside
-    "The smallest boxes around receptive fields."
+    "Find the smallest boxes around receptive fields."
     first = lambda lines: lines.argmax(1)
     after = lambda lines: lines.shape[1] - lines[:, ::-1].argmax(1)
     rows, columns = fields.any(2), fields.any(1)
@@ -296,10 +356,11 @@ def masked_changes(
     unit:tuple[int, int], # row and column
     field:np.ndarray, # (H,W) bool, the pixels that the unit is said to see
     seed:int=0, # of the noise
-) -> tuple[float, float]: # greatest change of the activation over images and channels: noise outside, noise inside
-    "How much a unit's activation changes when noise is added to all pixels outside its field, and to all inside."
+) -> tuple[float, float]: # greatest change over images and channels, by noise outside, and by noise inside
+    "Measure how much noise on all pixels outside its field, and on all inside, changes a unit's activation."
     images = ready(model, images)
-    if field.shape != tuple(images.shape[2:]): raise ValueError(f"field is {field.shape}; give one of {tuple(images.shape[2:])}")
+    if field.shape != tuple(images.shape[2:]):
+        raise ValueError(f"field is {field.shape}; give one of {tuple(images.shape[2:])}")
     other = images + torch.randn(images.shape, generator=torch.Generator().manual_seed(seed)).to(images)
     inside = torch.as_tensor(field.copy(), device=images.device)
     at = lambda batch: maps(model, batch, layer)[:, :, unit[0], unit[1]]
@@ -310,24 +371,31 @@ def masked_changes(
 # %% ../nbs/07_layers.ipynb #6b1f79e5
 def shuffled(
     model:nn.Module,
-    images:Tensor|None=None, # (N,C,H,W) on which batch normalisation is measured anew; without, its statistics stay
+    images:Tensor|None=None, # (N,C,H,W) to measure batch normalisation on again; without, it stays
     seed:int=0,
     layers:Sequence[str]=(), # names in `model.named_modules()`, what is inside included; all if none is given
 ) -> nn.Module: # in eval mode; `model` stays as it is
-    "A copy of a model with the values of each parameter tensor dealt out anew. `ValueError` for a layer not there."
-    control, lot = copy.deepcopy(model).eval(), torch.Generator().manual_seed(seed)
+    """Copy a model and shuffle the values within each parameter tensor.
+
+    `ValueError` for a layer not there.
+    """
+    control = copy.deepcopy(model).eval()
+    generator = torch.Generator().manual_seed(seed)
     for part in [find_layer(control, name) for name in layers] or [control]:
         for parameter in part.parameters():
-            order = torch.randperm(parameter.numel(), generator=lot).to(parameter.device)
+            order = torch.randperm(parameter.numel(), generator=generator).to(parameter.device)
             parameter.data = parameter.data.flatten()[order].view_as(parameter)
     norms = [module for module in control.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     if images is not None and norms:
         momenta = [norm.momentum for norm in norms]
         for norm in norms:
             norm.reset_running_stats()
-            norm.momentum, norm.training = 1., True
+            norm.momentum = 1.
+            norm.training = True
         with torch.no_grad(): control(ready(control, images))
-        for norm, momentum in zip(norms, momenta): norm.momentum, norm.training = momentum, False
+        for norm, momentum in zip(norms, momenta):
+            norm.momentum = momentum
+            norm.training = False
     return control
 
 # %% ../nbs/07_layers.ipynb #28720365
@@ -337,14 +405,23 @@ def top_patches(
     count:int=9, # patches for each channel, at most one from each image
     whole:bool=True, # leave out units whose field the edge of the picture cuts off, where others are left
     batch:int=16, # images at a time
-) -> pd.DataFrame: # channel, image, activation, row, column (of the unit), top, left, bottom, right (of its field, px)
-    "The places that excite channels of a layer most, the strongest first. `ValueError` for layers, channels or counts not there."
-    if not 1 <= count <= len(images): raise ValueError(f"count is {count}; it takes 1 to the number of images, {len(images)}")
-    found = maps(model, images, layer, channels, batch)[:, list(channels)].cpu() # (N, channels, rows, columns)
+) -> pd.DataFrame: # channel, image, row, column, top, left, bottom, right and activation
+    """Find the places that excite channels of a layer most, the strongest first.
+
+    Row and column are those of the unit; the others give the box of its field in pixels.
+    `ValueError` for layers, channels or counts not there.
+    """
+    if not 1 <= count <= len(images):
+        raise ValueError(f"count is {count}; it takes 1 to the number of images, {len(images)}")
+    # (N, channels, rows, columns)
+    found = maps(model, images, layer, channels, batch)[:, list(channels)].cpu()
     rows, columns = found.shape[2:]
     units = list(np.ndindex(rows, columns))
-    sides = boxes(receptive_fields(model, images, layer, [(row, 0) for row in range(rows)] + [(0, column) for column in range(columns)]))
-    corners = np.array([[sides[row, 0], sides[rows + column, 1], sides[row, 2], sides[rows + column, 3]] for row, column in units])
+    first_units = [(row, 0) for row in range(rows)] + [(0, column) for column in range(columns)]
+    sides = boxes(receptive_fields(model, images, layer, first_units))
+    tops, bottoms = sides[:rows, 0], sides[:rows, 2]
+    lefts, rights = sides[rows:, 1], sides[rows:, 3]
+    corners = np.array([[tops[row], lefts[column], bottoms[row], rights[column]] for row, column in units])
     area = (corners[:, 2] - corners[:, 0])*(corners[:, 3] - corners[:, 1])
     kept = np.flatnonzero(area == area.max()) if whole else np.arange(len(units))
     best, place = found.flatten(2)[:, :, kept].max(2) # of each image and channel
@@ -352,9 +429,10 @@ def top_patches(
     for index, channel in enumerate(channels):
         image = best[:, index].argsort(descending=True, stable=True)[:count].numpy()
         unit = kept[place[image, index].numpy()]
-        table = np.column_stack([np.full(count, channel), image, np.array(units)[unit], corners[unit]])
-        parts.append(pd.DataFrame(table, columns=["channel", "image", "row", "column", "top", "left", "bottom", "right"])
-                     .assign(activation=best[image, index].numpy()))
+        values = np.column_stack([np.full(count, channel), image, np.array(units)[unit], corners[unit]])
+        names = ["channel", "image", "row", "column", "top", "left", "bottom", "right"]
+        table = pd.DataFrame(values, columns=names)
+        parts.append(table.assign(activation=best[image, index].numpy()))
     return pd.concat(parts, ignore_index=True)
 
 # %% ../nbs/07_layers.ipynb #ad2cb63d
@@ -363,8 +441,9 @@ def square_places(
     size:int, # px, of the square
     stride:int, # px
 ) -> list[int]: # where squares begin; the last ends with the picture
-    "Where to put squares along one side. `ValueError` for sizes that cannot be."
-    if not 1 <= size <= side or stride < 1: raise ValueError(f"size is {size} and stride {stride}; they take 1 or more, and size at most {side}")
+    "List where to put squares along one side. `ValueError` for sizes that cannot be."
+    if not 1 <= size <= side or stride < 1:
+        raise ValueError(f"size is {size} and stride {stride}; they take 1 or more, and size at most {side}")
     return sorted({*range(0, side - size, stride), side - size})
 
 def occlusion(
@@ -375,47 +454,62 @@ def occlusion(
     fill:float=0., # of the square; 0 is the mean colour
     batch:int=16, # pictures at a time
 ) -> Tensor: # (N, outputs, H, W) mean drop of the output when a square hides the pixel; nan where none did
-    "Hide squares one after another, and map by how much outputs drop. `ValueError` for sizes or outputs that cannot be."
-    images, outputs = ready(model, images), list(outputs)
-    spots = [(top, left) for top in square_places(images.shape[2], size, stride) for left in square_places(images.shape[3], size, stride)]
+    """Hide squares one after another, and map by how much outputs drop.
+
+    `ValueError` for sizes or outputs that cannot be.
+    """
+    images = ready(model, images)
+    outputs = list(outputs)
+    tops, lefts = (square_places(side, size, stride) for side in images.shape[2:])
+    spots = [(top, left) for top in tops for left in lefts]
     def judged(batch):
         try: found = model(batch)
-        except RuntimeError as error: raise ValueError(f"the model cannot take images of shape {tuple(batch.shape)}: {error}") from error
+        except RuntimeError as error:
+            shape = tuple(batch.shape)
+            raise ValueError(f"the model cannot take images of shape {shape}: {error}") from error
         if found.ndim != 2 or not all(0 <= output < found.shape[1] for output in outputs):
-            raise ValueError(f"outputs is {outputs}; the model gives {tuple(found.shape)}, and takes numbers from 0 below the last")
+            raise ValueError(f"outputs is {outputs}; the model gives {tuple(found.shape)}, "
+                             "and takes numbers from 0 below the last")
         return found[:, outputs]
     with in_eval_mode(model), torch.no_grad():
         plain = torch.cat([judged(part) for part in images.split(batch)])
-        total, times = images.new_zeros(*plain.shape, *images.shape[2:]), images.new_zeros(images.shape[2:])
+        total = images.new_zeros(*plain.shape, *images.shape[2:])
+        times = images.new_zeros(images.shape[2:])
         for top, left in spots: # all images at a time, or part of them
             where = np.s_[..., top:top + size, left:left + size]
             hidden = images.clone()
             hidden[where] = fill
-            total[where] += (plain - torch.cat([judged(part) for part in hidden.split(batch)]))[..., None, None]
+            outputs_hidden = torch.cat([judged(part) for part in hidden.split(batch)])
+            total[where] += (plain - outputs_hidden)[..., None, None]
             times[where] += 1
     return total/times.where(times > 0, torch.nan)
 
 # %% ../nbs/07_layers.ipynb #96044d97
-OBJECTS = {"cat": ((70, 0, 370, 300), 285), "coffee": ((120, 20, 480, 380), 967), "camera": ((88, 35, 350, 298), 872),
-           "motorcycle": ((100, 0, 548, 448), 665)} # where on the photograph, px, and which class of ImageNet
+# where on the photograph, px, and which class of ImageNet
+OBJECTS = {"cat": ((70, 0, 370, 300), 285),
+           "coffee": ((120, 20, 480, 380), 967),
+           "camera": ((88, 35, 350, 298), 872),
+           "motorcycle": ((100, 0, 548, 448), 665)}
 
 def cut_object(
     photos:dict[str, Image.Image], # of `photographs`
     name:str, # of `OBJECTS`
     side:int, # px
 ) -> Image.Image:
-    "A thing from its photograph, square."
+    "Cut a thing from its photograph, square."
     return photos[name].crop(OBJECTS[name][0]).resize((side, side), Image.LANCZOS)
 
 def plant(
     photos:dict[str, Image.Image], # of `photographs`
-    seed:int, # decides what, in turn, and where, and on what
+    seed:int, # sets what, in turn, and where, and on what
     size:int=128, side:int=60, # px, of the picture and of the thing
 ) -> tuple[Image.Image, int, tuple[int, int]]: # picture, class, and top and left of the thing
     "Put a cat, a cup or a camera on brick, grass or gravel, in one of the four quarters of the picture."
-    lot = np.random.default_rng(seed)
-    name, ground = ("cat", "coffee", "camera")[seed % 3], lot.choice(["brick", "grass", "gravel"])
-    top, left = (int(at) for at in lot.integers(2, size=2)*(size//2) + lot.integers(size//2 - side + 1, size=2))
+    rng = np.random.default_rng(seed)
+    name = ("cat", "coffee", "camera")[seed % 3]
+    ground = rng.choice(["brick", "grass", "gravel"])
+    quarter = rng.integers(2, size=2)*(size//2)
+    top, left = (int(at) for at in quarter + rng.integers(size//2 - side + 1, size=2))
     picture = ImageOps.fit(photos[ground], (size, size))
     picture.paste(cut_object(photos, name, side), (left, top))
     return picture, OBJECTS[name][1], (top, left)
@@ -427,12 +521,15 @@ def planted(
     first:int=0, # seed to start from
     **sizes, # of `plant`
 ) -> tuple[Tensor, list[int], list[tuple[int, int]]]: # images, classes, and where the things are
-    "Planted pictures whose thing is among the model's five likeliest classes."
-    kept, seed = [], first
+    "Make planted pictures whose thing is among the model's five likeliest classes."
+    kept = []
+    seed = first
     while len(kept) < count:
         picture, category, corner = plant(photos, seed, **sizes)
-        with in_eval_mode(model), torch.no_grad(): logits = model(ready(model, as_batch([picture])))[0]
-        if category in logits.topk(5).indices: kept.append((picture, category, corner))
+        with in_eval_mode(model), torch.no_grad():
+            logits = model(ready(model, as_batch([picture])))[0]
+        if category in logits.topk(5).indices:
+            kept.append((picture, category, corner))
         seed += 1
     pictures, classes, corners = zip(*kept)
     return as_batch(pictures), list(classes), list(corners)
@@ -442,7 +539,7 @@ def points_inside(
     corners:Sequence[tuple[int, int]], # top and left of a square in each
     side:int=60, # px
 ) -> np.ndarray: # (N,) bool
-    "Whether the highest place of each map, or the middle of several, lies inside a square."
+    "Say whether the highest place of each map, or the middle of several, lies inside a square."
     places = [np.argwhere(each == each.max()).mean(0) for each in heat.cpu().numpy()]
     rows, columns = np.array(places).T
     tops, lefts = np.array(corners).T
@@ -462,31 +559,45 @@ def maximise(
     jitter:int=0, # px, largest shift before each step
     seed:int=0,
 ) -> Tensor: # (channels, C, H, W)
-    "Make pictures that excite channels as much as can be. `ValueError` for layers, channels or units not there, or not to be excited."
-    if min(steps, lr, contrast) <= 0 or jitter < 0: raise ValueError("steps, lr and contrast must be more than 0, and jitter not less")
-    lot, channels = torch.Generator().manual_seed(seed), list(channels)
-    start = ready(model, torch.randn(len(channels), *shape, generator=lot))
+    """Make pictures that excite channels as much as can be.
+
+    `ValueError` for layers, channels or units not there, or not to be excited.
+    """
+    if min(steps, lr, contrast) <= 0 or jitter < 0:
+        raise ValueError("steps, lr and contrast must be more than 0, and jitter not less")
+    generator = torch.Generator().manual_seed(seed)
+    channels = list(channels)
+    start = ready(model, torch.randn(len(channels), *shape, generator=generator))
     rows, columns = maps(model, start[:1], layer, channels).shape[2:]
     if unit is not None and not (0 <= unit[0] < rows and 0 <= unit[1] < columns):
-        raise ValueError(f"unit is {tuple(unit)}; the maps of {layer!r} have {rows} rows and {columns} columns, from 0")
-    frequency = (torch.fft.fftfreq(shape[1])[:, None]**2 + torch.fft.rfftfreq(shape[2])**2).sqrt().clamp(min=1/max(shape[1:])).to(start)
-    soften = lambda x: torch.fft.irfft2(torch.fft.rfft2(x)/frequency**smooth, s=shape[1:]) if smooth else x
-    level = lambda x: contrast*x/x.square().mean((1, 2, 3), keepdim=True).sqrt().clamp(min=1e-12)
-    picture, each, moved = level(soften(start)), torch.arange(len(channels)), torch.zeros(len(channels), dtype=torch.bool)
+        raise ValueError(f"unit is {tuple(unit)}; "
+                         f"the maps of {layer!r} have {rows} rows and {columns} columns, from 0")
+    frequency = (torch.fft.fftfreq(shape[1])[:, None]**2 + torch.fft.rfftfreq(shape[2])**2).sqrt()
+    frequency = frequency.clamp(min=1/max(shape[1:])).to(start)
+    def soften(x):
+        return torch.fft.irfft2(torch.fft.rfft2(x)/frequency**smooth, s=shape[1:]) if smooth else x
+    def level(x):
+        return contrast*x/x.square().mean((1, 2, 3), keepdim=True).sqrt().clamp(min=1e-12)
+    picture = level(soften(start))
+    each = torch.arange(len(channels))
+    moved = torch.zeros(len(channels), dtype=torch.bool)
     with in_eval_mode(model):
         for _ in range(steps):
             picture.requires_grad_()
-            shift = torch.randint(-jitter, jitter + 1, (2,), generator=lot).tolist()
+            shift = torch.randint(-jitter, jitter + 1, (2,), generator=generator).tolist()
             grown = run_to(model, picture.roll(shift, (2, 3)), layer)[each, channels]
             value = grown.mean((1, 2)) if unit is None else grown[:, unit[0], unit[1]]
             slope, = torch.autograd.grad(value.sum(), picture)
             flat = slope.flatten(1).abs().amax(1) == 0 # no unit is on: start again elsewhere
             moved |= ~flat.cpu()
             picture = level(picture.detach() + lr*level(soften(slope)))
-            if flat.any(): picture[flat] = level(soften(torch.randn(picture.shape, generator=lot).to(picture)))[flat]
+            if flat.any():
+                fresh = torch.randn(picture.shape, generator=generator).to(picture)
+                picture[flat] = level(soften(fresh))[flat]
     if not moved.all():
         still = [channel for channel, has in zip(channels, moved) if not has]
-        raise ValueError(f"channels {still} of {layer!r} never reacted in {steps} steps; try more, another seed, or the layer before")
+        raise ValueError(f"channels {still} of {layer!r} never reacted in {steps} steps; "
+                         "try more, another seed, or the layer before")
     return picture
 
 # %% ../nbs/07_layers.ipynb #a5095b80
@@ -494,17 +605,22 @@ def planted_gabors(
     count:int=8, # filters
     size:int=15, # px, odd
     seed:int=0, # of widths, phases, and of the order
-) -> tuple[nn.Sequential, Tensor]: # a network, (N,1,H,W) to (N,count,…); and (count,size,size) the filter behind each channel
+) -> tuple[nn.Sequential, Tensor]: # (N,1,H,W) to (N,count,…), and the channels' filters, (count,size,size)
     "Build a network of two layers whose channels answer to known stripes."
-    lot, half, filters = np.random.default_rng(seed), size//2, []
-    for angle in lot.permutation(count)*np.pi/count:
-        wave = np.real(gabor_kernel(lot.uniform(.1, .22), theta=angle, sigma_x=size/5, sigma_y=size/5, n_stds=10,
-                                    offset=lot.uniform(0, 2*np.pi)))
+    rng = np.random.default_rng(seed)
+    half = size//2
+    filters = []
+    for angle in rng.permutation(count)*np.pi/count:
+        frequency = rng.uniform(.1, .22)
+        wave = np.real(gabor_kernel(frequency, theta=angle, sigma_x=size/5, sigma_y=size/5, n_stds=10,
+                                    offset=rng.uniform(0, 2*np.pi)))
         middle = wave.shape[0]//2
         wave = wave[middle - half:middle + half + 1, middle - half:middle + half + 1]
         filters.append((wave - wave.mean())/np.linalg.norm(wave - wave.mean()))
-    filters, order = torch.tensor(np.array(filters), dtype=torch.float32), torch.tensor(lot.permutation(count))
-    network = nn.Sequential(nn.Conv2d(1, count, size, bias=False), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(count, count, 1, bias=False)).eval()
+    filters = torch.tensor(np.array(filters), dtype=torch.float32)
+    order = torch.tensor(rng.permutation(count))
+    network = nn.Sequential(nn.Conv2d(1, count, size, bias=False), nn.ReLU(), nn.MaxPool2d(2),
+                            nn.Conv2d(count, count, 1, bias=False)).eval()
     network[0].weight.data = filters[:, None].clone()
     network[3].weight.data = (1.2*torch.eye(count)[order] - .2)[:, :, None, None]
     return network, filters[order]
@@ -513,7 +629,7 @@ def likeness(
     pictures:Tensor, # (N,1,H,W)
     filters:Tensor, # (M,h,w) of length 1
 ) -> Tensor: # (N,M) 0 to 1
-    "Greatest cosine, at any place and of either sign, between pictures and filters."
+    "Find the greatest cosine, at any place and of either sign, between pictures and filters."
     length = pictures.flatten(1).norm(dim=1)[:, None]
     return F.conv2d(pictures, filters[:, None].to(pictures)).abs().amax((2, 3))/length
 
@@ -521,15 +637,19 @@ def likeness(
 def structure(
     pictures:Tensor, # (N,C,H,W)
 ) -> Tensor: # (N,) 0 to 1
-    "Share of each picture's power, grey and without its coarsest waves, in the strongest 2 % of the frequencies."
+    """Compute the share of each picture's power that is in the strongest 2 % of the frequencies.
+
+    The picture is made grey, and its coarsest waves are left out.
+    """
     power = torch.fft.rfft2(pictures.mean(1)).abs().square()
-    waves = (torch.fft.fftfreq(pictures.shape[2], 1/pictures.shape[2])[:, None]**2 + torch.fft.rfftfreq(pictures.shape[3], 1/pictures.shape[3])**2).sqrt()
+    rows, columns = pictures.shape[2:]
+    waves = (torch.fft.fftfreq(rows, 1/rows)[:, None]**2 + torch.fft.rfftfreq(columns, 1/columns)**2).sqrt()
     power = power[:, waves > 4].sort(1, descending=True).values
     return power[:, :power.shape[1]//50].sum(1)/power.sum(1)
 
 # %% ../nbs/07_layers.ipynb #3ee591fc
 class Rectifier(torch.autograd.Function):
-    "ReLU, or ReLU6, with the backward rule of the gradient, of guided backpropagation or of a deconvnet."
+    "Apply ReLU, or ReLU6, with the backward rule of gradient, guided backpropagation or deconvnet."
     @staticmethod
     def forward(ctx, x, top, rule):
         ctx.save_for_backward((x > 0) & (x < top))
@@ -544,12 +664,15 @@ class RectifierRule(TorchFunctionMode):
     "Use `Rectifier` for every ReLU and ReLU6 in the body of a `with`, be it a module or a function."
     def __init__(self, rule):
         super().__init__()
-        self.rule, self.met = rule, 0
+        self.rule = rule
+        self.met = 0
     def __torch_function__(self, func, types, args=(), kwargs=None):
-        kwargs, name = kwargs or {}, getattr(func, "__name__", "").rstrip("_")
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", "").rstrip("_")
         bound = lambda at, key, default: args[at] if len(args) > at else kwargs.get(key, default)
         top = {"relu": torch.inf, "relu6": 6., "hardtanh": bound(2, "max_val", 1.)}.get(name)
-        if top is None or (name == "hardtanh" and bound(1, "min_val", -1.) != 0): return func(*args, **kwargs)
+        if top is None or (name == "hardtanh" and bound(1, "min_val", -1.) != 0):
+            return func(*args, **kwargs)
         self.met += 1
         return Rectifier.apply(bound(0, "input", None), top, self.rule)
 
@@ -559,24 +682,38 @@ def attribution(
     outputs:Sequence[int], # for each image, of 0 to K - 1
     rule:str="gradient", # or 'guided', 'deconvnet'
 ) -> Tensor: # (N,C,H,W)
-    "Trace an output back to the pixels by one of three rules. `ValueError` for rules or outputs not there, or no ReLU."
-    if rule not in ("gradient", "guided", "deconvnet"): raise ValueError(f"rule is {rule!r}; set it to 'gradient', 'guided' or 'deconvnet'")
-    images, outputs = ready(model, images).requires_grad_(), list(outputs)
-    with in_eval_mode(model), RectifierRule(rule) as rectifiers: found = model(images)
-    if found.ndim != 2 or len(outputs) != len(images) or not all(0 <= output < found.shape[1] for output in outputs):
-        raise ValueError(f"outputs is {outputs}; give one for each of {len(images)} images, for a model that gives {tuple(found.shape)}")
-    if rule != "gradient" and not rectifiers.met: raise ValueError(f"the model has no ReLU; {rule} is then the gradient")
+    """Trace an output back to the pixels by one of three rules.
+
+    `ValueError` for rules or outputs not there, or no ReLU.
+    """
+    if rule not in ("gradient", "guided", "deconvnet"):
+        raise ValueError(f"rule is {rule!r}; set it to 'gradient', 'guided' or 'deconvnet'")
+    images = ready(model, images).requires_grad_()
+    outputs = list(outputs)
+    with in_eval_mode(model), RectifierRule(rule) as rectifiers:
+        found = model(images)
+    numbers_fit = found.ndim == 2 and all(0 <= output < found.shape[1] for output in outputs)
+    if not numbers_fit or len(outputs) != len(images):
+        raise ValueError(f"outputs is {outputs}; give one for each of {len(images)} images, "
+                         f"for a model that gives {tuple(found.shape)}")
+    if rule != "gradient" and not rectifiers.met:
+        raise ValueError(f"the model has no ReLU; {rule} is then the gradient")
     return torch.autograd.grad(found[torch.arange(len(images)), outputs].sum(), images)[0]
 
 def rank_correlation(
     one:Tensor, other:Tensor, # (N, …) of one shape
 ) -> np.ndarray: # (N,) -1 to 1; 1 if the values stand in the same order
-    "Compare maps by the order of their values (Spearman). `ValueError` for other shapes, or a map that is the same everywhere."
-    if one.shape != other.shape or one.ndim < 2: raise ValueError(f"the maps are {tuple(one.shape)} and {tuple(other.shape)}; give one shape, (N, …)")
+    """Compare maps by the order of their values (Spearman).
+
+    `ValueError` for other shapes, or a map that is the same everywhere.
+    """
+    if one.shape != other.shape or one.ndim < 2:
+        raise ValueError(f"the maps are {tuple(one.shape)} and {tuple(other.shape)}; give one shape, (N, …)")
     ranks = [rankdata(maps.flatten(1).cpu().numpy(), axis=1) for maps in (one, other)]
     ranks = [rank - rank.mean(1, keepdims=True) for rank in ranks]
     lengths = [np.linalg.norm(rank, axis=1) for rank in ranks]
-    if not np.all(lengths): raise ValueError("a map has one value everywhere; there is no order to compare")
+    if not np.all(lengths):
+        raise ValueError("a map has one value everywhere; there is no order to compare")
     return (ranks[0]*ranks[1]).sum(1)/lengths[0]/lengths[1]
 
 # %% ../nbs/07_layers.ipynb #fb095624
@@ -585,86 +722,117 @@ def side_by_side(
     names:Sequence[tuple[str, str]], # of `OBJECTS`
     side:int=112, # px
 ) -> Tensor: # (N,3,side,2 side) normalised
-    "Pictures with one thing on the left and another on the right."
+    "Make pictures with one thing on the left and another on the right."
     pictures = [Image.new("RGB", (2*side, side)) for _ in names]
     for picture, pair in zip(pictures, names):
-        for index, name in enumerate(pair): picture.paste(cut_object(photos, name, side), (index*side, 0))
+        for index, name in enumerate(pair):
+            picture.paste(cut_object(photos, name, side), (index*side, 0))
     return as_batch(pictures)
 
 def map_correlations(
     model:nn.Module, images:Tensor, # an ImageNet classifier, and pictures of `side_by_side`
     outputs:Sequence[tuple[int, int]], # the classes of the two things in each
     control:nn.Module, # the same with other weights
-) -> tuple[pd.DataFrame, dict]: # for each method and picture the correlations; and the maps: first, other class, weights, picture
-    "How alike maps are for the other class in the picture, for other weights, and for another picture, in rank correlations."
+) -> tuple[pd.DataFrame, dict]: # correlations by method and picture; maps: first class, other class, …
+    "Correlate the ranks of maps with those for the other class, for other weights, and for another picture."
     one, other = zip(*outputs)
     kinds = sorted({*one, *other})
     place = lambda classes: (np.arange(len(images)), [kinds.index(output) for output in classes])
     hidden, hidden_control = (occlusion(each, images, kinds, size=40, stride=24) for each in (model, control))
-    found = {"occlusion": (hidden[place(one)], hidden[place(other)], hidden_control[place(one)], hidden.roll(1, 0)[place(one)])}
+    found = {"occlusion": (hidden[place(one)], hidden[place(other)],
+                           hidden_control[place(one)], hidden.roll(1, 0)[place(one)])}
     for rule in ("gradient", "guided", "deconvnet"):
         found[rule] = [attribution(model, images, one, rule), attribution(model, images, other, rule),
-                       attribution(control, images, one, rule), attribution(model, images.roll(1, 0), one, rule)]
-    rows = [pd.DataFrame({"method": method, "picture": range(len(images)),
-                          **{name: rank_correlation(first, second) for name, second in zip(("other class", "other weights", "other picture"), others)}})
-            for method, (first, *others) in found.items()]
+                       attribution(control, images, one, rule),
+                       attribution(model, images.roll(1, 0), one, rule)]
+    rows = []
+    for method, (first, *others) in found.items():
+        names = ("other class", "other weights", "other picture")
+        correlations = {name: rank_correlation(first, second) for name, second in zip(names, others)}
+        rows.append(pd.DataFrame({"method": method, "picture": range(len(images)), **correlations}))
     return pd.concat(rows, ignore_index=True), found
 
 # %% ../nbs/07_layers.ipynb #f55ff16f
 def middle_field(layers) -> list[int]: # side and distance, of (kernel, stride, dilation)
-    chain = nn.Sequential(*[nn.Conv2d(1, 1, kernel, stride, dilation=dilation) for kernel, stride, dilation in layers])
-    side = sum((kernel - 1)*dilation*int(np.prod([stride for _, stride, _ in layers[:at]])) for at, (kernel, _, dilation) in enumerate(layers)) + 1
-    distance = int(np.prod([stride for _, stride, _ in layers]))
-    two = boxes(receptive_fields(chain, torch.zeros(1, 1, side, side + distance), str(len(layers) - 1), [(0, 0), (0, 1)]))
+    "Measure the receptive fields of two neighbours at the end of a chain of convolutions."
+    chain = nn.Sequential(*[nn.Conv2d(1, 1, kernel, stride, dilation=dilation)
+                            for kernel, stride, dilation in layers])
+    side, distance = 1, 1
+    for kernel, stride, dilation in layers:
+        side += (kernel - 1)*dilation*distance
+        distance *= stride
+    image = torch.zeros(1, 1, side, side + distance)
+    two = boxes(receptive_fields(chain, image, str(len(layers) - 1), [(0, 0), (0, 1)]))
     return [int(two[0, 3] - two[0, 1]), int(two[1, 1] - two[0, 1])]
 
-@exercise("field-1", hint="Each layer adds (3 - 1) times the distance between the units it looks at. What is it for the third?", mistakes={
+@exercise("field-1",
+          hint="Each layer adds (3 - 1) times the distance between the units it looks at. "
+               "What is it for the third?",
+          mistakes={
     "You left out the stride: the third layer looks at units that are two pixels apart.": lambda: 3 + 2 + 2,
     "The stride of a layer counts for the layers after it, not for itself.": lambda: 3 + 2*2 + 2*2,
     "Neighbouring fields overlap, so that sides add up and do not multiply.": lambda: 3**3,
     "That is the area in pixels; the side is asked for.": lambda: third_layer()**2,
     "That is what a unit of the second layer sees.": lambda: middle_field([(3, 1, 1), (3, 2, 1)])[0]})
 def third_layer() -> int: # px
-    "3 after the first layer, 5 after the second; its units are two pixels apart, so that the third adds twice two."
+    """3 after the first layer, 5 after the second; its units are two pixels apart,
+    so that the third adds twice two."""
     return middle_field([(3, 1, 1), (3, 2, 1), (3, 1, 1)])[0]
 
 # %% ../nbs/07_layers.ipynb #2c3a4249
 def some_chains(
     count:int=8, # chains at random
 ) -> list[tuple[list[tuple[int, int, int]]]]: # of (kernel, stride, dilation)
-    "Chains of layers to follow a field through, a few by hand and the others at random."
-    lot = np.random.default_rng(0)
-    by_hand = [([(3, 2, 1), (3, 1, 1)],), ([(5, 1, 1)],), ([(3, 1, 2), (3, 1, 2)],), ([(1, 1, 1)],), ([(7, 2, 1), (3, 2, 1), (3, 1, 1)],)]
-    return by_hand + [([tuple(int(part) for part in lot.integers((2, 1, 1), (6, 4, 4))) for _ in range(lot.integers(2, 4))],) for _ in range(count)]
+    "Make chains of layers to follow a field through, a few by hand and the others at random."
+    rng = np.random.default_rng(0)
+    by_hand = [[(3, 2, 1), (3, 1, 1)], [(5, 1, 1)], [(3, 1, 2), (3, 1, 2)], [(1, 1, 1)],
+               [(7, 2, 1), (3, 2, 1), (3, 1, 1)]]
+    layer = lambda: tuple(int(part) for part in rng.integers((2, 1, 1), (6, 4, 4)))
+    at_random = [[layer() for _ in range(rng.integers(2, 4))] for _ in range(count)]
+    return [(chain,) for chain in by_hand + at_random]
 
 def followed(step) -> Callable: # from layers to [side, distance]
     def follow(layers):
         side, distance = 1, 1
-        for kernel, stride, dilation in layers: side, distance = step(side, distance, kernel, stride, dilation)
+        for kernel, stride, dilation in layers:
+            side, distance = step(side, distance, kernel, stride, dilation)
         return [side, distance]
     return follow
 
-@exercise("field-2", cases=some_chains(), hint="Begin with side 1 and distance 1; each layer changes first the one, then the other.", mistakes={
+@exercise("field-2", cases=some_chains(),
+          hint="Begin with side 1 and distance 1; each layer changes first the one, then the other.",
+          mistakes={
     "The stride of a layer counts from the next layer on: change the side first, the distance afterwards.":
         followed(lambda side, distance, k, s, d: (side + (k - 1)*d*distance*s, distance*s)),
-    "You left out the dilation: places that lie d apart reach d times as far.": followed(lambda side, distance, k, s, d: (side + (k - 1)*distance, distance*s)),
-    "You left out the distance: later layers step over several pixels at a time.": followed(lambda side, distance, k, s, d: (side + (k - 1)*d, distance*s)),
-    "A filter of k places spans k - 1 steps; you added k.": followed(lambda side, distance, k, s, d: (side + k*d*distance, distance*s)),
-    "Distances multiply: every second of every second is every fourth.": followed(lambda side, distance, k, s, d: (side + (k - 1)*d*distance, distance + s - 1)),
-    "Sides do not multiply, for neighbouring fields overlap.": followed(lambda side, distance, k, s, d: (side*((k - 1)*d + 1), distance*s)),
-    "The right numbers, the wrong way round: first the side, then the distance.": lambda layers: follow_field(layers)[::-1]})
+    "You left out the dilation: places that lie d apart reach d times as far.":
+        followed(lambda side, distance, k, s, d: (side + (k - 1)*distance, distance*s)),
+    "You left out the distance: later layers step over several pixels at a time.":
+        followed(lambda side, distance, k, s, d: (side + (k - 1)*d, distance*s)),
+    "A filter of k places spans k - 1 steps; you added k.":
+        followed(lambda side, distance, k, s, d: (side + k*d*distance, distance*s)),
+    "Distances multiply: every second of every second is every fourth.":
+        followed(lambda side, distance, k, s, d: (side + (k - 1)*d*distance, distance + s - 1)),
+    "Sides do not multiply, for neighbouring fields overlap.":
+        followed(lambda side, distance, k, s, d: (side*((k - 1)*d + 1), distance*s)),
+    "The right numbers, the wrong way round: first the side, then the distance.":
+        lambda layers: follow_field(layers)[::-1]})
 def follow_field(
     layers:list[tuple[int, int, int]], # kernel, stride, dilation
 ) -> list[int]: # side and distance, px
-    "A window of k places, d apart, spans (k - 1) d steps, each as long as the distance between the units it looks at."
+    """A window of k places, d apart, spans (k - 1) d steps,
+    each as long as the distance between the units it looks at."""
     return followed(lambda side, distance, k, s, d: (side + (k - 1)*d*distance, distance*s))(layers)
 
 # %% ../nbs/07_layers.ipynb #f46dd28a
-@exercise("hide-1", hint="How many places are there along one side? The first begins at 0, the last at 96.", mistakes={
-    "That is the number of places along one side; the square moves across and down.": lambda: len(square_places(128, 32, 16)),
-    "The last squares would stick out over the edge: the last one begins at 96, not at 112.": lambda: (128//16)**2,
+@exercise("hide-1", hint="How many places are there along one side? The first begins at 0, the last at 96.",
+          mistakes={
+    "That is the number of places along one side; the square moves across and down.":
+        lambda: len(square_places(128, 32, 16)),
+    "The last squares would stick out over the edge: the last one begins at 96, not at 112.":
+        lambda: (128//16)**2,
     "Those are squares that do not overlap; they move by half their side.": lambda: (128//32)**2,
-    "One more along each side: both the first and the last place count.": lambda: (len(square_places(128, 32, 16)) - 1)**2})
+    "One more along each side: both the first and the last place count.":
+        lambda: (len(square_places(128, 32, 16)) - 1)**2})
 def hidden_pictures() -> int:
     "From 0 to 96 in steps of 16 there are seven places, across and down."
     return len(square_places(128, 32, 16))**2
@@ -673,20 +841,27 @@ def hidden_pictures() -> int:
 def some_signals(
     count:int=10, # at random
 ) -> list[tuple[list[int], list[int]]]: # x and g, none of them 0
-    "What a ReLU received, and what comes back, a few by hand and the others at random."
-    lot = np.random.default_rng(0)
-    draw = lambda size: (lot.integers(1, 10, size)*lot.choice([-1, 1], size)).tolist()
-    return [([1, 1, -1], [2, -3, 5]), ([-1, -2], [3, 4]), ([1, 2], [-3, -4])] + [(draw(size), draw(size)) for size in lot.integers(3, 9, count)]
+    "Make signals that a ReLU received, and that come back, a few by hand and the others at random."
+    rng = np.random.default_rng(0)
+    draw = lambda size: (rng.integers(1, 10, size)*rng.choice([-1, 1], size)).tolist()
+    by_hand = [([1, 1, -1], [2, -3, 5]), ([-1, -2], [3, 4]), ([1, 2], [-3, -4])]
+    return by_hand + [(draw(size), draw(size)) for size in rng.integers(3, 9, count)]
 
-@exercise("rules-1", cases=some_signals(), hint="Which of the two does the deconvnet look at: what the ReLU received, or what comes back?", mistakes={
-    "That is the gradient: it passes what comes back where the ReLU was on.": lambda x, g: [b if a > 0 else 0 for a, b in zip(x, g)],
-    "That is guided backpropagation: it asks for both to be positive.": lambda x, g: [b if a > 0 and b > 0 else 0 for a, b in zip(x, g)],
+@exercise("rules-1", cases=some_signals(),
+          hint="Which of the two does the deconvnet look at: what the ReLU received, or what comes back?",
+          mistakes={
+    "That is the gradient: it passes what comes back where the ReLU was on.":
+        lambda x, g: [b if a > 0 else 0 for a, b in zip(x, g)],
+    "That is guided backpropagation: it asks for both to be positive.":
+        lambda x, g: [b if a > 0 and b > 0 else 0 for a, b in zip(x, g)],
     "That is the ReLU of the way forward, of what it received.": lambda x, g: [max(a, 0) for a in x],
-    "What is negative becomes 0; it does not drop out, for each place needs its number.": lambda x, g: [b for b in g if b > 0],
+    "What is negative becomes 0; it does not drop out, for each place needs its number.":
+        lambda x, g: [b for b in g if b > 0],
     "That passes everything, as if there were no ReLU.": lambda x, g: list(g),
     "What is negative becomes 0, and does not lose its sign.": lambda x, g: [abs(b) for b in g]})
 def passed_by_a_deconvnet(
     x:list, g:list, # what the ReLU received, and what comes back
 ) -> list:
-    "A deconvnet applies the ReLU to what comes back, and does not look at x: that is why it forgets so much about the picture and the class."
+    """A deconvnet applies the ReLU to what comes back, and does not look at x:
+    that is why it forgets so much about the picture and the class."""
     return [max(b, 0) for b in g]

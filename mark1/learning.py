@@ -21,17 +21,22 @@ from torch import nn
 
 # %% ../nbs/02_learning.ipynb #33b77e72
 def _checked(x, y, kind, folds):
-    "x and y as `against_baseline` takes them. `ValueError` for what it cannot take."
+    "Return x and y as `against_baseline` takes them. `ValueError` for what it cannot take."
     if kind not in ("classification", "regression"):
         raise ValueError(f"kind is {kind!r}; set it to 'classification' or 'regression'")
-    x, y = x if isinstance(x, pd.DataFrame) else np.asarray(x), np.asarray(y)
-    if y.ndim != 1: raise ValueError(f"y has the shape {y.shape}; give one label or quantity for each row of x")
-    if len(x) != len(y): raise ValueError(f"x has {len(x)} rows and y has {len(y)}; give them the same number")
-    if pd.isna(y).any(): raise ValueError(f"y has {pd.isna(y).sum()} missing values; leave those rows out of x and y")
+    x = x if isinstance(x, pd.DataFrame) else np.asarray(x)
+    y = np.asarray(y)
+    if y.ndim != 1:
+        raise ValueError(f"y has the shape {y.shape}; give one label or quantity for each row of x")
+    if len(x) != len(y):
+        raise ValueError(f"x has {len(x)} rows and y has {len(y)}; give them the same number")
+    if pd.isna(y).any():
+        raise ValueError(f"y has {pd.isna(y).sum()} missing values; leave those rows out of x and y")
     if kind == "regression" and not (np.issubdtype(y.dtype, np.number) and np.isfinite(y).all()):
         raise ValueError("y is not made of finite numbers; for names set kind to 'classification'")
     counts = pd.Series(y).value_counts()
-    if len(counts) < 2: raise ValueError("y holds fewer than two different values; there is nothing to tell apart")
+    if len(counts) < 2:
+        raise ValueError("y holds fewer than two different values; there is nothing to tell apart")
     most = counts.min() if kind == "classification" else len(y)
     if not 2 <= folds <= most:
         raise ValueError(f"folds is {folds}; it takes at least 2, and at most {most} here, "
@@ -46,16 +51,22 @@ def against_baseline(
     kind:str, # 'classification' or 'regression'; numbers can be either
     folds:int=5, # parts, each held out once
     seed:int=0, # of the folds
-) -> pd.DataFrame: # rows as in y: fold, true, predicted, baseline, error, baseline_error (0 or 1 for names, else squared)
-    "Predict each item from the other folds, and by their majority or mean. `ValueError` for data it cannot take."
+) -> pd.DataFrame: # rows as in y: fold, true, predicted, baseline, error, baseline_error (0/1, or squared)
+    """Predict each item from the other folds, and by their majority or mean.
+
+    `ValueError` for data it cannot take.
+    """
     x, y = _checked(x, y, kind, folds)
-    names, rows, parts = kind == "classification", x.iloc if isinstance(x, pd.DataFrame) else x, []
+    names = kind == "classification"
+    rows = x.iloc if isinstance(x, pd.DataFrame) else x
+    parts = []
     dumb = DummyClassifier(strategy="most_frequent") if names else DummyRegressor(strategy="mean")
-    deal = (StratifiedKFold if names else KFold)(folds, shuffle=True, random_state=seed)
-    for fold, (known, held_out) in enumerate(deal.split(y, y)):
+    splitter = (StratifiedKFold if names else KFold)(folds, shuffle=True, random_state=seed)
+    for fold, (known, held_out) in enumerate(splitter.split(y, y)):
         predicted = np.asarray(train(rows[known], y[known])(rows[held_out]))
         if predicted.shape != held_out.shape or pd.isna(predicted).any():
-            raise ValueError(f"train gave predictions of shape {predicted.shape}, {pd.isna(predicted).sum()} missing; "
+            raise ValueError(f"train gave predictions of shape {predicted.shape}, "
+                             f"{pd.isna(predicted).sum()} missing; "
                              f"give {held_out.shape}, and look for missing values in x")
         baseline = dumb.fit(known, y[known]).predict(held_out) # looks at y alone
         judged = dict(fold=fold, true=y[held_out], predicted=predicted, baseline=baseline)
@@ -67,21 +78,27 @@ def against_baseline(
 # %% ../nbs/02_learning.ipynb #e423c7bc
 def skill(
     table:pd.DataFrame, # of `against_baseline`, or some of its rows
-) -> float: # 1: no error left; 0: no better than the baseline; below: worse. For quantities it is R², out of sample
-    "Share of the baseline's error that is gone. `ValueError` where the baseline makes none."
+) -> float: # 1: no error left; 0: no better than the baseline; below: worse. For quantities out-of-sample R²
+    "Compute the share of the baseline's error that is gone. `ValueError` where the baseline makes none."
     dumb = table.baseline_error.sum()
-    if not dumb > 0: raise ValueError("table has no rows in which the baseline errs; there is nothing to gain on it")
+    if not dumb > 0:
+        raise ValueError("table has no rows in which the baseline errs; there is nothing to gain on it")
     return float(1 - table.error.sum()/dumb)
 
 # %% ../nbs/02_learning.ipynb #f335474f
 def fingerprint(
     model:nn.Module, # for instance `learn.model`
 ) -> str: # 64 hexadecimal digits
-    "SHA-256 over names, shapes and bits of all parameters and stored statistics. `ValueError` for a model without any."
+    """Compute SHA-256 over names, shapes and bits of all parameters and stored statistics.
+
+    `ValueError` for a model without any.
+    """
     if not isinstance(model, nn.Module):
         raise ValueError(f"model is a {type(model).__name__}; give a module, such as learn.model")
-    state, digest = model.state_dict(), hashlib.sha256()
-    if not state: raise ValueError("model has no parameters; there is nothing to take a fingerprint of")
+    state = model.state_dict()
+    digest = hashlib.sha256()
+    if not state:
+        raise ValueError("model has no parameters; there is nothing to take a fingerprint of")
     for name, numbers in state.items():
         digest.update(f"{name} {numbers.dtype} {tuple(numbers.shape)}".encode())
         digest.update(numbers.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
@@ -92,69 +109,84 @@ def items_seen(
     dl:DataLoader, # one loader of fastai, for instance `dls.train`
     epochs:int=1, # to look ahead
 ) -> np.ndarray: # (epochs, n) whole numbers: how often each item will be in a batch
-    "Count how often each item is dealt in the coming epochs; all random states stay as they were. `ValueError` for other loaders."
+    """Count how often each item is drawn in the coming epochs; all random states stay as they were.
+
+    `ValueError` for other loaders.
+    """
     if not isinstance(dl, DataLoader):
         raise ValueError(f"dl is a {type(dl).__name__}; give one loader of fastai, such as dls.train")
-    if dl.n is None: raise ValueError("dl does not know how many items it has; give one over a collection with a length")
+    if dl.n is None:
+        raise ValueError("dl does not know how many items it has; give one over a collection with a length")
     if epochs < 1: raise ValueError(f"epochs is {epochs}; it takes 1 or more")
-    generator, state, everywhere = dl.rng, dl.rng.getstate(), get_random_states()
+    loader_rng = dl.rng # Python's, not NumPy's
+    loader_state = loader_rng.getstate()
+    other_states = get_random_states()
     counts = np.zeros((epochs, dl.n), int)
     try:
         for epoch in range(epochs):
             dl.randomize() # as at the start of each epoch
-            dealt = np.hstack([[], *dl.chunkify(dl.get_idxs())]).astype(int)
-            counts[epoch] = np.bincount(dealt, minlength=dl.n)
+            drawn = np.hstack([[], *dl.chunkify(dl.get_idxs())]).astype(int)
+            counts[epoch] = np.bincount(drawn, minlength=dl.n)
     finally:
-        dl.rng = generator
-        generator.setstate(state)
-        set_random_states(**everywhere)
+        dl.rng = loader_rng
+        loader_rng.setstate(loader_state)
+        set_random_states(**other_states)
     return counts
 
 # %% ../nbs/02_learning.ipynb #dfdd3d93
 def _squares(errors): return (errors**2).sum()
 
 def _guesses(seed):
-    "Held-out targets, estimates of them, more or less good, and training targets."
+    "Draw held-out targets, estimates of them, more or less good, and training targets."
     rng = np.random.default_rng(seed)
-    n, spread = rng.integers(3, 12), rng.choice([.3, 1, 3])
+    n = rng.integers(3, 12)
+    spread = rng.choice([.3, 1, 3])
     true = rng.normal(4, 1, n).round(1)
     return true, (true + rng.normal(0, spread, n)).round(1), rng.normal(4.5, 1, 2*n).round(1)
 
-@exercise("skill-1", hint="Two sums of squares: of true less estimated, and of true less the mean of known.", cases=[
-    (np.array([3., 4., 6.]), np.array([4., 5., 7.]), np.array([3., 5.])), # each 1 too high
-    (np.array([3., 4., 6.]), np.array([3., 4., 6.]), np.array([3., 5.])), *map(_guesses, range(20))], mistakes={
+@exercise("skill-1",
+          hint="Two sums of squares: of true less estimated, and of true less the mean of known.",
+          cases=[(np.array([3., 4., 6.]), np.array([4., 5., 7.]), np.array([3., 5.])), # each 1 too high
+                 (np.array([3., 4., 6.]), np.array([3., 4., 6.]), np.array([3., 5.])),
+                 *map(_guesses, range(20))],
+          mistakes={
     "That baseline has seen the held-out targets; take the mean of known.": lambda true, estimated, known:
         1 - _squares(true - estimated)/_squares(true - true.mean()),
     "That is the share that is left; the skill is the share that is gone.": lambda true, estimated, known:
         _squares(true - estimated)/_squares(true - known.mean()),
     "Those are distances; square each before you add them up.": lambda true, estimated, known:
         1 - abs(true - estimated).sum()/abs(true - known.mean()).sum(),
-    "That is 1 less the mean squared error: divide by what the baseline gets, not by n.": lambda true, estimated, known:
-        1 - _squares(true - estimated)/len(true),
+    "That is 1 less the mean squared error: divide by what the baseline gets, not by n.":
+        lambda true, estimated, known: 1 - _squares(true - estimated)/len(true),
     "You took the root of the ratio; leave both sums as squares.": lambda true, estimated, known:
         1 - (_squares(true - estimated)/_squares(true - known.mean()))**.5,
     "A model can be worse than the mean; let the skill fall below 0.": lambda true, estimated, known:
         max(0, 1 - _squares(true - estimated)/_squares(true - known.mean())),
-    "A squared correlation does not notice when every estimate is 1 kg too high.": lambda true, estimated, known:
-        np.corrcoef(true, estimated)[0, 1]**2})
+    "A squared correlation does not notice when every estimate is 1 kg too high.":
+        lambda true, estimated, known: np.corrcoef(true, estimated)[0, 1]**2})
 def skill_of_estimates(true, estimated, known):
     "Squares before sums, and a baseline that knows the training targets alone."
     return skill(pd.DataFrame({"error": (true - estimated)**2, "baseline_error": (true - known.mean())**2}))
 
 # %% ../nbs/02_learning.ipynb #35be019b
-@exercise("kind-1", hint="What does an estimate between 3 and 4 stand for, before and after? To measure it: "
-                         "both_ways(np.random.permutation(10)[steps]), beside the numbers printed above.", mistakes={
+@exercise("kind-1",
+          hint="What does an estimate between 3 and 4 stand for, before and after? To measure it: "
+               "both_ways(np.random.permutation(10)[steps]), beside the numbers printed above.",
+          mistakes={
     "The other way round: it is the distances between the numbers that got lost.": lambda: "regressor",
     "An estimate halfway between two steps meant something; now it may be any other step.": lambda: "both",
     "One of them never asked which label is next to which.": lambda: "neither"})
 def kept_when_renumbered() -> str:
-    "To a classifier the numbers are mere names, and others do as well; a regressor lives on the distances between them."
-    ink, dice = np.linspace(0, 10, 200, endpoint=False), np.random.default_rng(0)
+    """To a classifier the numbers are mere names, and others do as well;
+    a regressor lives on the distances between them."""
+    ink = np.linspace(0, 10, 200, endpoint=False)
+    rng = np.random.default_rng(0)
     steps = ink.astype(int)
-    anew = dice.permutation(10)[steps]
+    anew = rng.permutation(10)[steps]
     nearest = lambda x, y: lambda new: y[abs(new[:,None] - x).argmin(1)] # names as the most similar item
     line = lambda x, y: np.poly1d(np.polyfit(x, y, 1))
-    skills = lambda model, kind: [skill(against_baseline(model, ink, labels, kind)) for labels in (steps, anew)]
+    skills = lambda model, kind: [skill(against_baseline(model, ink, labels, kind))
+                                  for labels in (steps, anew)]
     before_after = {"classifier": skills(nearest, "classification"), "regressor": skills(line, "regression")}
     kept = [name for name, (before, after) in before_after.items() if after > before - .1]
     return kept[0] if len(kept) == 1 else "both" if kept else "neither"
@@ -173,7 +205,9 @@ def items_in_full_batches(n, b):
     "Only full batches are dealt, n//b of them, which is 0 where n is smaller than b."
     return n//b*b
 
-@exercise("epoch-2", hint="The rest is at most the batch size less 1, and one full batch has to fit in beside it.", mistakes={
+@exercise("epoch-2",
+          hint="The rest is at most the batch size less 1, and one full batch has to fit in beside it.",
+          mistakes={
     "Two batches of 136 fit into 273, and only one penguin is left out. You are very near.": lambda: 273//2,
     "That is one batch less a single penguin: only one is left out.": lambda: 273 - 1,
     "All penguins fit into one batch of that size: none is left out.": lambda: 273,

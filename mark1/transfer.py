@@ -23,8 +23,8 @@ from fastai.data.load import DataLoader
 from fastai.data.transforms import ColReader
 from fastai.layers import AdaptiveConcatPool2d, Flatten
 from fastai.learner import Learner
-from fastai.torch_core import (TensorCategory, TensorMultiCategory, get_random_states, set_random_states, to_concat,
-                               to_detach)
+from fastai.torch_core import (TensorCategory, TensorMultiCategory, get_random_states, set_random_states,
+                               to_concat, to_detach)
 from fastai.vision.augment import RandTransform, Resize, ResizeMethod
 from fastcore.basics import noop
 from fastprogress.fastprogress import progress_bar
@@ -50,18 +50,26 @@ def few_shot_errors(
     draws:int=10, # times that other examples are drawn
     seed:int=0, # of the drawing
 ) -> np.ndarray: # (draws,) error rates on all items that were not drawn, 0 to 1
-    "Learn from a few examples a class, a linear classifier on rows of unit length. `ValueError` where items are too few."
-    features, labels = np.asarray(features, dtype=np.float64), np.asarray(labels)
+    """Learn from a few examples a class, with a linear classifier on rows of unit length.
+
+    `ValueError` where items are too few.
+    """
+    features = np.asarray(features, dtype=np.float64)
+    labels = np.asarray(labels)
     if features.ndim != 2 or len(features) != len(labels):
-        raise ValueError(f"features has shape {features.shape} and labels {labels.shape}; give a row for each label")
+        raise ValueError(f"features has shape {features.shape} and labels {labels.shape}; "
+                         "give a row for each label")
     classes, counts = np.unique(labels, return_counts=True)
     if len(classes) < 2 or per_class < 1 or counts.min() <= per_class:
-        raise ValueError(f"per_class is {per_class}, of {counts.min()} items in the smallest of {len(classes)} classes; "
+        raise ValueError(f"per_class is {per_class}, of {counts.min()} items in the smallest "
+                         f"of {len(classes)} classes; "
                          "it takes two classes, and an item of each to be asked about")
     features = features/np.linalg.norm(features, axis=1, keepdims=True).clip(1e-12)
-    lot, errors, classifier = np.random.default_rng(seed), [], RidgeClassifierCV(alphas=np.logspace(-5, 1, 7))
+    rng = np.random.default_rng(seed)
+    classifier = RidgeClassifierCV(alphas=np.logspace(-5, 1, 7))
+    errors = []
     for _ in range(draws):
-        shown = np.hstack([lot.permutation(np.flatnonzero(labels == name))[:per_class] for name in classes])
+        shown = np.hstack([rng.permutation(np.flatnonzero(labels == name))[:per_class] for name in classes])
         asked = np.setdiff1d(np.arange(len(labels)), shown)
         answers = classifier.fit(features[shown], labels[shown]).predict(features[asked])
         errors.append((answers != labels[asked]).mean())
@@ -79,20 +87,26 @@ def activations_of(
     body:nn.Module, # in evaluation mode
     pictures:Tensor, # (N, C, H, W), on the scale that the body expects
 ) -> Tensor: # (N, …) what the body makes of them, as of all at once
-    "Run a body over a batch, on a processor a few pictures at a time. `ValueError` for pictures smaller than a kernel."
+    """Run a body over a batch, on a processor a few pictures at a time.
+
+    `ValueError` for pictures smaller than a kernel.
+    """
     parts = pictures.split(at_a_time(pictures))
-    try: return torch.cat([body(part.contiguous(memory_format=torch.channels_last)) for part in parts])
+    try:
+        return torch.cat([body(part.contiguous(memory_format=torch.channels_last)) for part in parts])
     except RuntimeError as error:
-        if not any(words in str(error) for words in ("Kernel size can't be greater", "Output size is too small")): raise
-        raise ValueError(f"pictures of {pictures.shape[-1]} × {pictures.shape[-2]} px are too small: within the body they "
-                         "shrink to less than a kernel; enlarge them, for instance with item_tfms=Resize(224)") from None
+        too_small = ("Kernel size can't be greater", "Output size is too small")
+        if not any(words in str(error) for words in too_small): raise
+        raise ValueError(f"pictures of {pictures.shape[-1]} × {pictures.shape[-2]} px are too small: "
+                         "within the body they shrink to less than a kernel; "
+                         "enlarge them, for instance with item_tfms=Resize(224)") from None
 
 def layer_features(
     network:nn.Module, # which is left in evaluation mode
     pictures:Tensor, # (N, C, H, W), on the scale that the network expects
     layers:dict[str, nn.Module], # name to a layer of the network that gives (N, channels, H, W)
 ) -> dict[str, Tensor]: # name to (N, channels), each averaged over all places
-    "What several layers of a network make of pictures, in one pass. `ValueError` as for `activations_of`."
+    "Average what layers of a network make of pictures, in one pass. `ValueError` as for `activations_of`."
     found = {name: [] for name in layers}
     keep = lambda name: lambda layer, given, made: found[name].append(made.mean((2, 3)))
     hooks = [layer.register_forward_hook(keep(name)) for name, layer in layers.items()]
@@ -107,11 +121,17 @@ def paired_difference(
     wrong:ArrayLike, # (n,) right (0) or wrong (1), of one model
     other:ArrayLike, # (n,) the same items, of another
 ) -> tuple[float, float, float]: # difference of the error rates, and the ends of its 95 % interval, -1 to 1
-    "How much more often one model is wrong than another on the same items (Bonett and Price, 2012). `ValueError` for other shapes."
-    wrong, other = np.asarray(wrong, dtype=bool), np.asarray(other, dtype=bool)
+    """Estimate how much more often one model is wrong than another (Bonett and Price, 2012).
+
+    `ValueError` for flags of another shape.
+    """
+    wrong = np.asarray(wrong, dtype=bool)
+    other = np.asarray(other, dtype=bool)
     if wrong.ndim != 1 or wrong.shape != other.shape or not wrong.size:
-        raise ValueError(f"wrong has shape {wrong.shape} and other {other.shape}; give a flag for each of the same items")
-    n, worse, better = len(wrong), (wrong & ~other).sum(), (other & ~wrong).sum()
+        raise ValueError(f"wrong has shape {wrong.shape} and other {other.shape}; "
+                         "give a flag for each of the same items")
+    n = len(wrong)
+    worse, better = (wrong & ~other).sum(), (other & ~wrong).sum()
     p, q = (worse + 1)/(n + 2), (better + 1)/(n + 2)
     half = 1.959964*np.sqrt((p + q - (p - q)**2)/(n + 2))
     return float((worse - better)/n), float(p - q - half), float(p - q + half)
@@ -120,45 +140,58 @@ def paired_difference(
 def body_and_head(
     learn:Learner, # of a model that is a sequence of modules
 ) -> tuple[nn.Sequential, nn.Sequential]: # what stays frozen, and what `learn.freeze()` leaves to be trained
-    "Cut a Learner's model in two, where its last group of parameters begins. `ValueError` where there is no such place."
+    """Cut a Learner's model in two, where its last group of parameters begins.
+
+    `ValueError` where there is no such place.
+    """
     model = learn.model
-    advice = "make the Learner with vision_learner, or of nn.Sequential(body, head) with splitter=default_split"
+    advice = ("make the Learner with vision_learner, "
+              "or of nn.Sequential(body, head) with splitter=default_split")
     if type(model).forward is not nn.Sequential.forward:
         raise ValueError(f"no cut between body and head can be found in a {type(model).__name__}; {advice}")
     groups = list(learn.splitter(model))
-    trained = set() if isinstance(groups[0], nn.Parameter) else {*map(id, groups[-1])} # one group: no head of its own
+    # one group: no head of its own
+    trained = set() if isinstance(groups[0], nn.Parameter) else {*map(id, groups[-1])}
     owned = [{*map(id, part.parameters())} for part in model]
     cut = next((place for place, its in enumerate(owned) if its & trained), 0)
     if cut == 0 or any(its - trained for its in owned[cut:]):
-        raise ValueError(f"no cut between body and head can be found: the last group of parameters is not that of the last layers; {advice}")
+        raise ValueError("no cut between body and head can be found: "
+                         f"the last group of parameters is not that of the last layers; {advice}")
     return model[:cut], model[cut:]
 
 # %% ../nbs/06_transfer.ipynb #3a57f7f1
 def random_steps(
     dl:DataLoader, # of training
 ) -> list[str]: # their names
-    "The transforms of a loader that may give another picture each time."
-    pipelines = [dl.after_item, dl.before_batch, dl.after_batch, *(part.tfms for part in getattr(dl.dataset, "tls", []))]
+    "List the transforms of a loader that may give another picture each time."
+    of_data = (part.tfms for part in getattr(dl.dataset, "tls", []))
+    pipelines = [dl.after_item, dl.before_batch, dl.after_batch, *of_data]
     steps = [step for pipeline in pipelines for step in getattr(pipeline, "fs", [])]
-    still = lambda step: isinstance(step, Resize) and step.method == ResizeMethod.Squish # crops nothing
-    return [type(step).__name__ for step in steps if isinstance(step, RandTransform) and step.split_idx != 1 and not still(step)]
+    def is_random(step):
+        if not isinstance(step, RandTransform) or step.split_idx == 1:
+            return False
+        return not (isinstance(step, Resize) and step.method == ResizeMethod.Squish) # squeezing crops nothing
+    return [type(step).__name__ for step in steps if is_random(step)]
 
 def insist_on_same(
     dl:DataLoader, # of training
 ):
-    "`ValueError` if the loader gives other pictures each time: by its transforms, or by loading eight of them twice."
+    "Raise `ValueError` if the loader gives other pictures each time, by its transforms or when tried twice."
     names = random_steps(dl)
-    few = dl.new(shuffle=False, drop_last=False, bs=min(8, dl.n), get_idxs=partial(list, range(min(8, dl.n))))
-    if not names and not torch.equal(few.one_batch()[0], few.one_batch()[0]): names = ["some transform"]
+    count = min(8, dl.n)
+    few = dl.new(shuffle=False, drop_last=False, bs=count, get_idxs=partial(list, range(count)))
+    if not names and not torch.equal(few.one_batch()[0], few.one_batch()[0]):
+        names = ["some transform"]
     if names:
-        raise ValueError(f"in training {' and '.join(names)} may change a picture at random, and what is computed once stays the same; "
-                         "state how many random views of each picture to keep, for instance views=1, or take that out")
+        raise ValueError(f"in training {' and '.join(names)} may change a picture at random, "
+                         "and what is computed once stays the same; state how many random views "
+                         "of each picture to keep, for instance views=1, or take that out")
 
 # %% ../nbs/06_transfer.ipynb #ee3fc5dd
 def item_marks(
     dl:DataLoader,
 ) -> list[tuple]: # for each item what it is, and of a file also its bytes and its time in nanoseconds
-    "What tells whether the items of a loader are still the same."
+    "Read what tells whether the items of a loader are still the same."
     items = getattr(dl, "items", range(dl.n))
     parts = getattr(dl.dataset, "tls", [])
     first = parts[0].tfms.fs[0] if len(parts) and len(parts[0].tfms.fs) else None
@@ -170,28 +203,38 @@ def item_marks(
             return str(item), stat.st_size, stat.st_mtime_ns
         in_memory = hasattr(item, "tobytes") or hasattr(item, "__array__") # a picture, an array, a tensor
         return (hashlib.sha256(np.asarray(item).tobytes()).hexdigest()[:16] if in_memory else repr(item),)
-    return [mark(item) for item in (items.itertuples(index=False) if isinstance(items, pd.DataFrame) else items)]
+    rows = items.itertuples(index=False) if isinstance(items, pd.DataFrame) else items
+    return [mark(item) for item in rows]
 
 # %% ../nbs/06_transfer.ipynb #c3f90838
 class ActivationLoader(DataLoader):
-    "Deal activations instead of pictures, in the same batches and with the same random numbers as the loader they come from."
-    _default, _xtra, n_inp = "source", ["vocab", "c"], 1 # fastcore's GetAttr: what is looked up in the source
+    "Give activations instead of pictures, in the same batches and with the same random numbers."
+    _default = "source" # fastcore's GetAttr: what is looked up in the source
+    _xtra = ["vocab", "c"]
+    n_inp = 1
     def __init__(self,
         source:DataLoader, # of pictures
         views:list[Tensor], # one or several (n, …), of which each epoch takes the next
         targets:list[Tensor], # (n, …) each
     ):
-        super().__init__(source.dataset, bs=source.bs, drop_last=source.drop_last, device=source.device, n=source.n)
-        self.source, self.views, self.targets, self.epoch = source, views, targets, -1
+        super().__init__(source.dataset, bs=source.bs, drop_last=source.drop_last, device=source.device,
+                         n=source.n)
+        self.source = source
+        self.views = views
+        self.targets = targets
+        self.epoch = -1
     def __len__(self): return len(self.source)
     def randomize(self): self.source.randomize()
     def get_idxs(self): return self.source.get_idxs()
     def before_iter(self, *args): self.epoch += 1
     def create_item(self, index): return index
-    def create_batch(self, rows): return self.views[self.epoch % len(self.views)][rows], *(part[rows] for part in self.targets)
+    def create_batch(self, rows):
+        view = self.views[self.epoch % len(self.views)]
+        return view[rows], *(part[rows] for part in self.targets)
     def retain(self, batch, rows): return batch
     def no_pictures(self, *args, **kwargs):
-        raise RuntimeError("in the `with` block the Learner sees activations, no pictures; leave the block first")
+        raise RuntimeError("in the `with` block the Learner sees activations, no pictures; "
+                           "leave the block first")
     show_batch = show_results = no_pictures
     def new(self, dataset=None, **kwargs):
         if not (dataset is None or dataset is self.dataset): self.no_pictures()
@@ -199,34 +242,43 @@ class ActivationLoader(DataLoader):
 
 # %% ../nbs/06_transfer.ipynb #f73b6d04
 class HeadOnly(Callback):
-    "In the `with` block, refuse training that needs the body or the pictures."
+    "Refuse training that needs the body or the pictures, in the `with` block."
     def __init__(self,
         body:nn.Module, # which is not run
     ): self.body = body
     def before_fit(self):
         frozen = {id(p) for group in self.opt.param_lists[:self.opt.frozen_idx] for p in group}
         if any(id(p) not in frozen for p in self.body.parameters()):
-            raise ValueError("the body is to be trained, and in the `with` block it is not run; leave the block first, then unfreeze")
+            raise ValueError("the body is to be trained, and in the `with` block it is not run; "
+                             "leave the block first, then unfreeze")
         mixing = [type(cb).__name__ for cb in self.learn.cbs if isinstance(cb, MixHandler)]
-        if mixing: raise ValueError(f"{mixing[0]} mixes pictures, and in the `with` block there are none; take it out")
+        if mixing:
+            raise ValueError(f"{mixing[0]} mixes pictures, and in the `with` block there are none; "
+                             "take it out")
 
 # %% ../nbs/06_transfer.ipynb #45e0c500
-STATIC = AdaptiveConcatPool2d, Flatten, nn.Flatten, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.Identity # learn nothing
+STATIC = (AdaptiveConcatPool2d, Flatten, nn.Flatten, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d,
+          nn.Identity) # learn nothing
 
 class FrozenActivations:
-    "Activations of a Learner's frozen body, computed once; `with` them, the Learner trains its head on them alone."
+    "Hold activations of a Learner's frozen body, computed once; `with` them it trains its head alone."
     def __init__(self,
         learn:Learner, # of pictures, with a body and a head, for instance of `vision_learner`
-        views:int|None=None, # random views of each training picture to keep; must be given where training has any
+        views:int|None=None, # random views of each training picture to keep; needed where training has any
     ):
-        "Run all pictures through the body, in evaluation mode. `ValueError` for what cannot be computed once."
-        if views is not None and views < 1: raise ValueError(f"views is {views}; it takes 1 or more, or None for no random ones")
-        self.learn, self.dls = learn, learn.dls
-        if learn.dls.n_inp != 1: raise ValueError(f"the data have {learn.dls.n_inp} inputs; it takes one, a picture")
+        "Run all pictures through the body, in evaluation mode. `ValueError` where once is not enough."
+        if views is not None and views < 1:
+            raise ValueError(f"views is {views}; it takes 1 or more, or None for no random ones")
+        self.learn = learn
+        self.dls = learn.dls
+        if learn.dls.n_inp != 1:
+            raise ValueError(f"the data have {learn.dls.n_inp} inputs; it takes one, a picture")
         self.body, self.head = body_and_head(learn)
         layers = [layer for part in self.head for layer in (part if type(part) is nn.Sequential else [part])]
-        learns = next((place for place, layer in enumerate(layers) if not isinstance(layer, STATIC)), len(layers))
-        self.pooling, self.learning = nn.Sequential(*layers[:learns]), nn.Sequential(*layers[learns:])
+        is_static = [isinstance(layer, STATIC) for layer in layers]
+        learns = is_static.index(False) if False in is_static else len(layers)
+        self.pooling = nn.Sequential(*layers[:learns])
+        self.learning = nn.Sequential(*layers[learns:])
         states = get_random_states()
         try:
             if views is None: insist_on_same(learn.dls.train)
@@ -236,59 +288,71 @@ class FrozenActivations:
 
     def __repr__(self):
         counts = " + ".join(f"{len(views)} × {len(views[0]):,}" for views in self.activations if views)
-        numbers, size = self.activations[0][0][0].numel(), sum(view.nbytes for views in self.activations for view in views)
+        numbers = self.activations[0][0][0].numel()
+        size = sum(view.nbytes for views in self.activations for view in views)
         return f"views × pictures: {counts}; {numbers:,} activations each, {size/1e6:.1f} MB"
 
     def computed(self,
         views:int,
-    ) -> tuple[list[list[Tensor]], list[list[Tensor]]]: # for each loader activations, a view each, and targets
+    ) -> tuple[list[list[Tensor]], list[list[Tensor]]]: # for each loader activations (a view each), targets
         "Compute activations in one pass, with a progress bar where the Learner shows its own."
-        loaders = [dl.new(shuffle=False, drop_last=False, get_idxs=partial(list, range(dl.n))) for dl in self.dls.loaders]
+        loaders = [dl.new(shuffle=False, drop_last=False, get_idxs=partial(list, range(dl.n)))
+                   for dl in self.dls.loaders]
         passes = [(place, view) for place in range(len(loaders)) for view in range(1 if place else views)]
         batches = (((place, view), batch) for place, view in passes for batch in loaders[place])
-        total, shown = sum(len(loaders[place]) for place, _ in passes), hasattr(self.learn, "progress")
-        made, rows, targets = {}, dict.fromkeys(passes, 0), [[] for _ in loaders]
+        total = sum(len(loaders[place]) for place, _ in passes)
+        shown = hasattr(self.learn, "progress")
+        made = {}
+        rows = dict.fromkeys(passes, 0)
+        targets = [[] for _ in loaders]
         self.learn.model.eval()
         self.body.to(memory_format=torch.channels_last)
-        for at, (x, *y) in progress_bar(batches, total=total, leave=False) if shown else batches:
-            with torch.inference_mode(): part = self.pooling(activations_of(self.body, x.as_subclass(Tensor)))
+        shown_batches = progress_bar(batches, total=total, leave=False) if shown else batches
+        for at, (x, *y) in shown_batches:
+            with torch.inference_mode():
+                part = self.pooling(activations_of(self.body, x.as_subclass(Tensor)))
             if not made: self.check_head(part, y)
-            if at not in made: made[at] = part.new_empty(loaders[at[0]].n, *part.shape[1:], device="cpu")
+            if at not in made:
+                made[at] = part.new_empty(loaders[at[0]].n, *part.shape[1:], device="cpu")
             made[at][rows[at]:rows[at] + len(part)] = part
             rows[at] += len(part)
             if not at[1]: targets[at[0]].append(to_detach(tuple(y)))
         if any(rows[at] != loaders[at[0]].n for at in passes):
             raise ValueError("some pictures were skipped while loading; take them out of the data first")
         gathered = [list(to_concat(parts)) if parts else [] for parts in targets]
-        return [[made[at] for at in passes if at[0] == place and at in made] for place in range(len(loaders))], gathered
+        views_of = lambda place: [made[at] for at in passes if at[0] == place and at in made]
+        return [views_of(place) for place in range(len(loaders))], gathered
 
     def check_head(self,
         part:Tensor, # activations of one batch
         targets:list[Tensor],
     ):
-        "`ValueError` if the head does not take what the body gives, or gives something else than there are classes."
+        "Raise `ValueError` if the head does not fit what the body gives, or the number of classes."
         try:
             with torch.inference_mode(): outputs = self.learning(part)
         except RuntimeError as error:
-            raise ValueError(f"the head does not take what the body gives, {tuple(part.shape[1:])} a picture ({error}); "
-                             "give vision_learner a custom_head that does") from error
+            raise ValueError(f"the head does not take what the body gives, {tuple(part.shape[1:])} a picture "
+                             f"({error}); give vision_learner a custom_head that does") from error
         names = isinstance(targets[0], (TensorCategory, TensorMultiCategory))
         if names and outputs.shape[-1] != self.dls.c:
-            raise ValueError(f"the head has {outputs.shape[-1]} outputs and the data have {self.dls.c} classes; make them the same")
+            raise ValueError(f"the head has {outputs.shape[-1]} outputs and the data have "
+                             f"{self.dls.c} classes; make them the same")
 
     def current_state(self) -> dict: # what it is about, to a value that tells a change
-        "What the activations depend on, as it is now."
+        "Read what the activations depend on, as it is now."
         steps = [repr((dl.after_item, dl.before_batch, dl.after_batch)) for dl in self.dls.loaders]
         items = {f"picture {mark[0]}": mark for dl in self.dls.loaders for mark in item_marks(dl)}
         return {"list of layers": [*map(id, self.learn.model.modules())], "body": fingerprint(self.body),
                 "list of pictures": [*items], "list of transforms": steps, **items}
 
     def check_unchanged(self):
-        "`ValueError` if the activations are no longer those of the Learner's body and data, with what has changed."
+        "Raise `ValueError` if body or data have changed since the pass, and say what has changed."
         changed = "set of DataLoaders" if self.learn.dls is not self.dls else ""
         now = {} if changed else self.current_state()
         changed = changed or next((what for what in now if now[what] != self.state.get(what)), "")
-        if changed: raise ValueError(f"the {changed} has changed since the activations were computed; compute them anew")
+        if changed:
+            raise ValueError(f"the {changed} has changed since the activations were computed; "
+                             "compute them anew")
 
     def __enter__(self) -> Learner:
         "Freeze the Learner and let it see activations. `ValueError` if something has changed since the pass."
@@ -313,24 +377,29 @@ def passes_left(
     epochs:int=10, views:int=3,
     valid_too:bool=True, # whether the held-out pictures count
 ) -> float: # share, 0 to 1
-    "Passes through the body with activations computed once, divided by those of stock training."
+    "Divide the passes through the body with activations computed once by those of stock training."
     return (views*train + valid*valid_too)/(epochs*(train + valid*valid_too))
 
-@exercise("pass-1", hint="Stock: every epoch looks at 500 + 100. Once: three views of 500, and the 100 held out.", tolerance=.005, mistakes={
-    "That leaves the held-out pictures out, or takes three views of them; stock judges them in every epoch, here each passes once.":
+@exercise("pass-1",
+          hint="Stock: every epoch looks at 500 + 100. Once: three views of 500, and the 100 held out.",
+          tolerance=.005, mistakes={
+    "That leaves the held-out pictures out, or takes three views of them; stock judges them in every epoch, "
+    "here each passes once.":
         lambda: passes_left(valid_too=False),
     "That is with one view; three are kept of each training picture.": lambda: passes_left(views=1),
     "Turned over: that is how many times more passes stock training takes.": lambda: 1/passes_left(),
     "That is the share that is saved; what is left was asked for.": lambda: 1 - passes_left(),
     "In stock training the held-out pictures are judged in every epoch, not once.": lambda: 1600/5100,
-    "In an epoch only one of the views is used, but each has to be computed; and ten epochs use all three.": lambda: passes_left(epochs=30)})
+    "In an epoch only one of the views is used, but each has to be computed; and ten epochs use all three.":
+        lambda: passes_left(epochs=30)})
 def passes() -> float: # share, 0 to 1
     "Three times 500 and once 100 are 1,600 passes, in place of ten times 600."
     return passes_left()
 
 @exercise("store-1", hint="Pictures times numbers times bytes, divided by a million.", tolerance=1, mistakes={
     "Those are millions of numbers; each takes 4 bytes.": lambda: [each/4 for each in megabytes()],
-    "Those are mebibytes, of 1,048,576 bytes; megabytes are asked for.": lambda: [each*1e6/2**20 for each in megabytes()],
+    "Those are mebibytes, of 1,048,576 bytes; megabytes are asked for.":
+        lambda: [each*1e6/2**20 for each in megabytes()],
     "Not pooled there are 1,280 channels, not 2,560: pooling keeps both the average and the largest of each.":
         lambda: [megabytes()[0], megabytes()[1]*2],
     "7 × 7 is 49 places, not 7.": lambda: [megabytes()[0], megabytes()[1]/7],
@@ -343,30 +412,38 @@ def pictures_held(
     numbers:int, # for each picture
     pictures:int=7390,
 ) -> int: # bytes
-    "What activations take, 4 bytes a number."
+    "Compute how many bytes activations take, 4 a number."
     return pictures*numbers*torch.finfo(torch.float32).bits//8
 
 # %% ../nbs/06_transfer.ipynb #7db39ec3
 def some_batches(
     count:int=20, # at random
 ) -> list[tuple[float, list[float], float]]: # start, means, momentum
-    "Running means to follow, a few by hand and the others at random."
-    random = np.random.default_rng(0)
-    by_hand = [(0., [1., 1.], .1), (2., [], .1), (2., [5.], .1), (1., [3., -1., 4.], 1.), (1., [3., -1., 4.], 0.), (-1., [2., 0.], .5)]
-    return by_hand + [(random.normal(), random.normal(1, 2, random.integers(2, 12)).tolist(), random.uniform(.05, .6)) for _ in range(count)]
+    "Make running means to follow, a few by hand and the others at random."
+    rng = np.random.default_rng(0)
+    by_hand = [(0., [1., 1.], .1), (2., [], .1), (2., [5.], .1), (1., [3., -1., 4.], 1.),
+               (1., [3., -1., 4.], 0.), (-1., [2., 0.], .5)]
+    draw = lambda: (rng.normal(), rng.normal(1, 2, rng.integers(2, 12)).tolist(), rng.uniform(.05, .6))
+    return by_hand + [draw() for _ in range(count)]
 
-@exercise("running-1", hint="Go through the means in order; new = old + momentum · (mean − old).", cases=some_batches(), mistakes={
-    "That keeps a tenth of the old and takes nine of the new; it is the other way round.": lambda start, means, momentum: followed(start, means, 1 - momentum),
-    "That is the plain average of the batches; the start is forgotten, and their order.": lambda start, means, momentum: sum(means)/max(len(means), 1),
+@exercise("running-1", hint="Go through the means in order; new = old + momentum · (mean − old).",
+          cases=some_batches(), mistakes={
+    "That keeps a tenth of the old and takes nine of the new; it is the other way round.":
+        lambda start, means, momentum: followed(start, means, 1 - momentum),
+    "That is the plain average of the batches; the start is forgotten, and their order.":
+        lambda start, means, momentum: sum(means)/max(len(means), 1),
     "That moves once, towards the average of all batches; it moves at every batch.":
         lambda start, means, momentum: followed(start, [sum(means)/len(means)] if means else [], momentum),
-    "That adds a tenth of each mean, and never lets go of the old.": lambda start, means, momentum: start + momentum*sum(means),
-    "That goes through the batches from the last to the first.": lambda start, means, momentum: followed(start, means[::-1], momentum),
+    "That adds a tenth of each mean, and never lets go of the old.":
+        lambda start, means, momentum: start + momentum*sum(means),
+    "That goes through the batches from the last to the first.":
+        lambda start, means, momentum: followed(start, means[::-1], momentum),
     "That forgets where it started.": lambda start, means, momentum: followed(0., means, momentum)})
 def followed(
     start:float, means:list, # before the first batch; of the batches
     momentum:float, # 0 to 1
 ) -> float:
-    "After k batches (1 - momentum)^k of the start is left: six batches at 0.1 have replaced almost half of it."
+    """After k batches (1 - momentum)^k of the start is left:
+    six batches at 0.1 have replaced almost half of it."""
     for mean in means: start += momentum*(mean - start)
     return float(start)

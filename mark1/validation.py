@@ -30,10 +30,11 @@ def wrong_flags(
     axes:int=1, # how many axes it must have
     name:str="wrong", # what an error calls it
 ) -> np.ndarray: # the same, bool
-    "Read which answers were wrong. `ValueError` for another shape, for nothing, or for values other than 0 and 1."
+    "Read which answers were wrong. `ValueError` for another shape, nothing, or values other than 0 and 1."
     flags = np.asarray(wrong)
     if flags.ndim != axes or not flags.size:
-        raise ValueError(f"{name} has shape {flags.shape}; it takes {('a row', 'a table')[axes - 1]} of flags, not empty")
+        kind = ("a row", "a table")[axes - 1]
+        raise ValueError(f"{name} has shape {flags.shape}; it takes {kind} of flags, not empty")
     if not np.isin(flags, (0, 1)).all():
         raise ValueError(f"{name} holds values other than 0 and 1; mark every item as right (0) or wrong (1)")
     return flags.astype(bool)
@@ -45,15 +46,22 @@ def holdout_errors(
     in_order:bool=False, # items that follow one another, instead of items drawn at random
     seed:int=42,
 ) -> pd.DataFrame: # (repeats, sizes) error rates, 0 to 1; a column for each size
-    "Measure an error rate on many hold-outs from a pool. `ValueError` for flags, sizes or repeats that cannot be."
-    flags, lot = wrong_flags(wrong), np.random.default_rng(seed)
-    if flags.all() or not flags.any(): raise ValueError("wrong is the same for all items; a spread takes both kinds")
+    """Measure an error rate on many hold-outs from a pool.
+
+    `ValueError` for flags, sizes or repeats that cannot be.
+    """
+    flags = wrong_flags(wrong)
+    rng = np.random.default_rng(seed)
+    if flags.all() or not flags.any():
+        raise ValueError("wrong is the same for all items; a spread takes both kinds")
     if not len(sizes) or not all(1 <= size <= len(flags) for size in sizes):
-        raise ValueError(f"sizes is {list(sizes)}; it takes numbers from 1 to the {len(flags)} items of the pool")
-    if repeats < 2: raise ValueError(f"repeats is {repeats}; a spread takes at least 2")
+        raise ValueError(f"sizes is {list(sizes)}; it takes numbers from 1 to the "
+                         f"{len(flags)} items of the pool")
+    if repeats < 2:
+        raise ValueError(f"repeats is {repeats}; a spread takes at least 2")
     def error(size):
-        if not in_order: return lot.choice(flags, size, replace=False).mean()
-        start = lot.integers(len(flags) - size + 1)
+        if not in_order: return rng.choice(flags, size, replace=False).mean()
+        start = rng.integers(len(flags) - size + 1)
         return flags[start:start + size].mean()
     return pd.DataFrame({size: [error(size) for _ in range(repeats)] for size in sizes})
 
@@ -62,12 +70,14 @@ def error_spread(
     of:int, # items held out, n
     pool:int|None=None, # N, if all hold-outs come from one pool; None for items to come
 ) -> float: # standard deviation of the error rate measured, 0 to 1
-    "Compute the spread of an error rate by the binomial law. `ValueError` for a share or a size that cannot be."
-    if not 0 <= error <= 1: raise ValueError(f"error is {error}; it is a share, from 0 to 1")
+    "Compute the spread of an error rate by the binomial law. `ValueError` for an impossible share or size."
+    if not 0 <= error <= 1:
+        raise ValueError(f"error is {error}; it is a share, from 0 to 1")
     if not of >= 1: raise ValueError(f"of is {of}; it takes at least 1 item")
     if pool is not None and pool < max(of, 2):
         raise ValueError(f"pool is {pool}; it must hold the {of} items, and 2 or more")
-    return (error*(1 - error)/of * (1 if pool is None else (pool - of)/(pool - 1)))**.5
+    left = 1 if pool is None else (pool - of)/(pool - 1) # share of the variance that is left in one pool
+    return (error*(1 - error)/of * left)**.5
 
 # %% ../nbs/04_validation.ipynb #9af86151
 def expected_best_error(
@@ -76,24 +86,33 @@ def expected_best_error(
     candidates:int, # k
 ) -> float: # average error rate of the best, 0 to 1
     "Compute what the best of equally good, independent candidates scores. `ValueError` for what cannot be."
-    if not 0 <= error <= 1: raise ValueError(f"error is {error}; it is a share, from 0 to 1")
+    if not 0 <= error <= 1:
+        raise ValueError(f"error is {error}; it is a share, from 0 to 1")
     if of < 1: raise ValueError(f"of is {of}; it takes at least 1 item")
-    if candidates < 1: raise ValueError(f"candidates is {candidates}; it takes at least 1")
+    if candidates < 1:
+        raise ValueError(f"candidates is {candidates}; it takes at least 1")
     return float((binom.sf(np.arange(of), of, error)**candidates).sum()/of)
 
 def choose_best(
-    wrong:ArrayLike, # (k, N) right (0) or wrong (1), for each candidate and item; no candidate trained on these items
+    wrong:ArrayLike, # (k, N) right (0) or wrong (1), for each candidate and item not trained on
     held_out:int, # items to choose on, 1 to N - 1; the rest is for the test
     repeats:int=200, # times to split anew
     seed:int=42,
 ) -> pd.DataFrame: # columns chosen (candidate), valid_error, test_error (0 to 1); a row for each split
-    "Choose the candidate with the lowest validation error and test it, many times. `ValueError` for what cannot be."
-    flags, lot, rows = wrong_flags(wrong, 2), np.random.default_rng(seed), []
+    """Choose the candidate with the lowest validation error and test it, many times.
+
+    `ValueError` for what cannot be.
+    """
+    flags = wrong_flags(wrong, 2)
+    rng = np.random.default_rng(seed)
+    rows = []
     if not 1 <= held_out < flags.shape[1]:
-        raise ValueError(f"held_out is {held_out}; it must leave some of the {flags.shape[1]} items for the test")
-    if repeats < 1: raise ValueError(f"repeats is {repeats}; it takes at least 1")
+        raise ValueError(f"held_out is {held_out}; it must leave some of the "
+                         f"{flags.shape[1]} items for the test")
+    if repeats < 1:
+        raise ValueError(f"repeats is {repeats}; it takes at least 1")
     for _ in range(repeats):
-        order = lot.permutation(flags.shape[1])
+        order = rng.permutation(flags.shape[1])
         errors = flags[:, order[:held_out]].mean(1)
         chosen = int(errors.argmin()) # the first of equals
         rows.append((chosen, errors[chosen], flags[chosen, order[held_out:]].mean()))
@@ -103,31 +122,51 @@ def choose_best(
 def rescaled_loss(
     logits:Tensor, # (n, classes)
     targets:Tensor, # (n,) classes, counted from 0
-) -> tuple[float, float]: # mean cross-entropy, and the temperature: above 1, the network was surer than it was right
-    "Compute cross-entropy at the best temperature (Guo et al., ICML 2017). `ValueError` for inputs that do not fit."
-    logits, targets = torch.as_tensor(logits).double(), torch.as_tensor(targets)
+) -> tuple[float, float]: # mean cross-entropy, and the temperature: above 1 where the network was too sure
+    """Compute cross-entropy at the best temperature (Guo et al., ICML 2017).
+
+    `ValueError` for inputs that do not fit.
+    """
+    logits = torch.as_tensor(logits).double()
+    targets = torch.as_tensor(targets)
     if logits.ndim != 2 or len(logits) < 2 or not logits.isfinite().all():
-        raise ValueError(f"logits has shape {tuple(logits.shape)}; it takes finite numbers, in 2 rows or more")
+        raise ValueError(f"logits has shape {tuple(logits.shape)}; it takes finite numbers, "
+                         "in 2 rows or more")
     if targets.shape != logits.shape[:1] or not torch.isin(targets, torch.arange(logits.shape[1])).all():
-        raise ValueError(f"targets must hold a class from 0 to {logits.shape[1] - 1} for each row of logits, {len(logits)}")
-    even, targets = torch.arange(len(logits)) % 2 == 0, targets.long()
-    loss = lambda temperature, rows: F.cross_entropy(logits[rows]/temperature, targets[rows]).item()
-    best = lambda rows: np.exp(minimize_scalar(lambda log: loss(np.exp(log), rows), bounds=(-5, 5), method="bounded").x)
-    temperatures = best(even), best(~even)
-    total = loss(temperatures[0], ~even)*int((~even).sum()) + loss(temperatures[1], even)*int(even.sum())
+        raise ValueError(f"targets must hold a class from 0 to {logits.shape[1] - 1} for each row of logits, "
+                         f"{len(logits)}")
+    targets = targets.long()
+    even = torch.arange(len(logits)) % 2 == 0
+    odd = ~even
+    def loss(temperature, rows):
+        return F.cross_entropy(logits[rows]/temperature, targets[rows]).item()
+    def best_temperature(rows):
+        of_logarithm = lambda logarithm: loss(np.exp(logarithm), rows)
+        return np.exp(minimize_scalar(of_logarithm, bounds=(-5, 5), method="bounded").x)
+    temperatures = best_temperature(even), best_temperature(odd)
+    total = loss(temperatures[0], odd)*int(odd.sum()) + loss(temperatures[1], even)*int(even.sum())
     return total/len(logits), float(np.mean(temperatures))
 
 # %% ../nbs/04_validation.ipynb #47c160d3
 class LearningCurves(Callback):
-    "Measure a classifier on its training and validation items after each epoch. `ValueError` for targets not classes."
-    order, trained = 60, False # after the Recorder
+    """Measure a classifier on its training and validation items after each epoch.
+
+    `ValueError` for targets that are not classes.
+    """
+    order = 60 # after the Recorder
+    trained = False
     def before_train(self):
-        if self.epoch == 0 and not hasattr(self.learn, "lr_finder"): self.rows, self.wrong_rows = [], []
+        if self.epoch == 0 and not hasattr(self.learn, "lr_finder"):
+            self.rows = []
+            self.wrong_rows = []
     def after_train(self): self.trained = not hasattr(self.learn, "lr_finder")
     def after_epoch(self):
         if not self.trained: return # `validate` and `get_preds` end an epoch, too
-        row, items, self.trained = {}, self.dls.train_ds, False
-        plain = items.set_split_idx(1) if hasattr(items, "set_split_idx") else nullcontext() # without augmentation
+        self.trained = False
+        row = {}
+        items = self.dls.train_ds
+        # without augmentation
+        plain = items.set_split_idx(1) if hasattr(items, "set_split_idx") else nullcontext()
         recording = [cb for cb in self.learn.cbs if getattr(cb, "remove_on_fetch", False)]
         with no_random(reproducible=False), self.learn.removed_cbs(recording), plain:
             for part, dl in (("train", self.dls.valid.new(items)), ("valid", self.dls.valid)):
@@ -141,11 +180,11 @@ class LearningCurves(Callback):
         self.wrong_rows.append(wrong.numpy())
     @property
     def curves(self) -> pd.DataFrame: # a row for each epoch
-        "Columns train_loss, train_error, valid_loss, valid_error, rescaled_loss and temperature."
+        "Gather the columns train_loss, train_error, valid_loss, valid_error, rescaled_loss and temperature."
         return pd.DataFrame(self.rows).rename_axis("epoch")
     @property
     def valid_wrong(self) -> np.ndarray: # (epochs, n) bool
-        "Which validation items were judged wrong after each epoch."
+        "Tell which validation items were judged wrong after each epoch."
         return np.array(self.wrong_rows)
 
 # %% ../nbs/04_validation.ipynb #58b9b93e
@@ -154,52 +193,71 @@ def verdict(
     valid_wrong:ArrayLike, # (epochs, n) right (0) or wrong (1), for each epoch and validation item
     margin:float=.05, # rise of the loss that counts, as a share of the lowest
 ) -> pd.Series: # verdict ('not overfitted', 'loss only' or 'overfitted') and what it is based on
-    "Tell overfitting from a rise of the loss alone (exact McNemar test, 1947). `ValueError` for what cannot be."
-    loss, flags = np.asarray(valid_loss, dtype=float), wrong_flags(valid_wrong, 2, "valid_wrong")
+    """Tell overfitting from a rise of the loss alone (exact McNemar test, 1947).
+
+    `ValueError` for what cannot be.
+    """
+    loss = np.asarray(valid_loss, dtype=float)
+    flags = wrong_flags(valid_wrong, 2, "valid_wrong")
     if loss.ndim != 1 or not np.isfinite(loss).all() or (loss < 0).any():
-        raise ValueError("valid_loss must be a finite number for each epoch, 0 or more; leave out what comes after")
+        raise ValueError("valid_loss must be a finite number for each epoch, 0 or more; "
+                         "leave out what comes after")
     if len(loss) != len(flags):
-        raise ValueError(f"valid_wrong has {len(flags)} epochs and valid_loss {len(loss)}; give both for the same")
-    if not margin >= 0: raise ValueError(f"margin is {margin}; it is a share of the lowest loss, 0 or more")
+        raise ValueError(f"valid_wrong has {len(flags)} epochs and valid_loss {len(loss)}; "
+                         "give both for the same")
+    if not margin >= 0:
+        raise ValueError(f"margin is {margin}; it is a share of the lowest loss, 0 or more")
     lowest = int(loss.argmin())
-    newly_wrong, newly_right = int((flags[-1] & ~flags[lowest]).sum()), int((flags[lowest] & ~flags[-1]).sum())
+    newly_wrong = int((flags[-1] & ~flags[lowest]).sum())
+    newly_right = int((flags[lowest] & ~flags[-1]).sum())
     changed = newly_wrong + newly_right
     chance = binomtest(newly_wrong, changed, alternative="greater").pvalue if changed else 1.
     rises = loss[-1] > (1 + margin)*loss[lowest]
-    return pd.Series({"verdict": "not overfitted" if not rises else "overfitted" if chance < .025 else "loss only",
-                      "lowest_epoch": lowest, "lowest_loss": loss[lowest], "last_loss": loss[-1],
+    kind = "not overfitted" if not rises else "overfitted" if chance < .025 else "loss only"
+    return pd.Series({"verdict": kind, "lowest_epoch": lowest,
+                      "lowest_loss": loss[lowest], "last_loss": loss[-1],
                       "error_then": flags[lowest].mean(), "last_error": flags[-1].mean(),
                       "newly_wrong": newly_wrong, "newly_right": newly_right, "chance": chance})
 
 # %% ../nbs/04_validation.ipynb #248254c4
-@exercise("holdout-1", hint="Solve the formula of the spread for n. One percentage point is 0.01.", tolerance=5, mistakes={
-    "The spread itself is to be one point; you took two spreads for it.": lambda: enough_held_out(spread=.005),
+@exercise("holdout-1", hint="Solve the formula of the spread for n. One percentage point is 0.01.",
+          tolerance=5, mistakes={
+    "The spread itself is to be one point; you took two spreads for it.":
+        lambda: enough_held_out(spread=.005),
     "You took the width of the whole band, four spreads; one spread is to be one point.":
         lambda: enough_held_out(spread=.0025),
     "You forgot the root: that makes the square of the spread 0.01.": lambda: enough_held_out(spread=.01**.5),
     "You forgot a square: n stands below the root, so that the spread falls with the root of n.":
         lambda: error_spread(.05, 1)/.01,
     "Nearly: the law has p (1 - p) below the root, not p.": lambda: .05/.01**2,
-    "That is enough for any model, even one with 50 % wrong; at 5 % fewer will do.": lambda: enough_held_out(error=.5),
+    "That is enough for any model, even one with 50 % wrong; at 5 % fewer will do.":
+        lambda: enough_held_out(error=.5),
     "You took one per cent of the 5 %; one percentage point is 0.01.": lambda: enough_held_out(spread=.0005),
     "You took a tenth of a percentage point; one point is 0.01.": lambda: enough_held_out(spread=.001)})
 def enough_held_out(
     error:float=.05, # error rate expected, 0 to 1
     spread:float=.01, # that is allowed, 0 to 1
 ) -> int: # items to hold out
-    "The spread of one item is the root of p (1 - p), that of n is smaller by the root of n: n = p (1 - p) / 0.01²."
+    """The spread of one item is the root of p (1 - p),
+    that of n is smaller by the root of n: n = p (1 - p) / 0.01²."""
     return int(np.ceil(round((error_spread(error, 1)/spread)**2, 6)))
 
 # %% ../nbs/04_validation.ipynb #489b622e
-@exercise("best-1", hint="expected_best_error takes the error rate of each, the number of items, the number of candidates.",
+@exercise("best-1",
+          hint="expected_best_error takes the error rate of each, the number of items, "
+               "the number of candidates.",
           tolerance=.01, mistakes={
     "That is the average flipper, and the best one on new questions; on these it was kept for its luck.":
         lambda: expected_best_error(.5, 100, 1),
-    "One spread below the middle: more than one flipper in six is as good.": lambda: .5 - error_spread(.5, 100),
-    "Two spreads below the middle: more than one flipper in forty is as good, and the best of a hundred is better.":
+    "One spread below the middle: more than one flipper in six is as good.":
+        lambda: .5 - error_spread(.5, 100),
+    "Two spreads below the middle: more than one flipper in forty is as good, "
+    "and the best of a hundred is better.":
         lambda: .5 - 2*error_spread(.5, 100),
-    "That is the best of a thousand flippers; there are a hundred.": lambda: expected_best_error(.5, 100, 1000),
-    "That is the best on a thousand questions; there are a hundred.": lambda: expected_best_error(.5, 1000, 100),
+    "That is the best of a thousand flippers; there are a hundred.":
+        lambda: expected_best_error(.5, 100, 1000),
+    "That is the best on a thousand questions; there are a hundred.":
+        lambda: expected_best_error(.5, 1000, 100),
     "That is the share it gets right, or the error rate of the worst.": lambda: 1 - best_of_a_hundred(),
     "To get nothing wrong, a flipper must win a hundred tosses in a row.": lambda: 0})
 def best_of_a_hundred() -> float: # error rate, 0 to 1
@@ -210,28 +268,35 @@ def best_of_a_hundred() -> float: # error rate, 0 to 1
 def some_splits(
     count:int=20, # splits at random
 ) -> list[tuple[list[int], list[int], list[int], int]]: # training, validation, test, items
-    "Splits to try a check on, proper and faulty, a few by hand and the others at random."
-    random, splits = np.random.default_rng(0), [
+    "Make splits to try a check on, proper and faulty, a few by hand and the others at random."
+    splits = [
         ([2, 0], [3], [1], 4), ([0, 1], [2], [3], 4), ([2, 0, 3], [3], [1], 4), ([2, 0, 1], [3], [1], 4),
         ([2, 0], [3, 1], [1], 4), ([2, 0], [3], [1], 5), ([2, 0], [2], [1], 4), ([2, 2, 0], [3], [1], 4),
         ([2, 0], [4], [1], 4), ([2, 1], [3], [4], 4)]
-    for size, fault in zip(random.integers(8, 30, count), random.choice(["none", "lost", "shared", "swapped"], count)):
-        parts = [part.tolist() for part in np.array_split(random.permutation(size), 3)]
-        giving, taking = random.permutation(3)[:2]
-        if fault in ("shared", "swapped"): parts[taking].append(parts[giving][0])
+    rng = np.random.default_rng(0)
+    sizes = rng.integers(8, 30, count)
+    faults = rng.choice(["none", "lost", "shared", "swapped"], count)
+    for size, fault in zip(sizes, faults):
+        parts = [part.tolist() for part in np.array_split(rng.permutation(size), 3)]
+        giving, taking = rng.permutation(3)[:2]
+        if fault in ("shared", "swapped"):
+            parts[taking].append(parts[giving][0])
         if fault in ("lost", "swapped"): parts[taking].pop(0)
         splits.append((*parts, int(size)))
     return splits
 
-def is_complete(*split) -> bool: return {*split[0], *split[1], *split[2]} == {*range(split[3])}
+def is_complete(*split) -> bool:
+    return {*split[0], *split[1], *split[2]} == {*range(split[3])}
 def share(one, other) -> bool: return not {*one}.isdisjoint(other)
 
-@exercise("parts-1", hint="Put the three lists together. What must they be, in order?", cases=some_splits(), mistakes={
+@exercise("parts-1", hint="Put the three lists together. What must they be, in order?", cases=some_splits(),
+          mistakes={
     "Sizes that add up are not enough: an item in two parts can hide one that is lost.":
         lambda train, valid, test, count: len(train) + len(valid) + len(test) == count,
     "That sees what is lost, but not what stands twice.": is_complete,
     "That sees what two parts share, but not what is lost.":
-        lambda train, valid, test, count: not (share(train, valid) or share(train, test) or share(valid, test)),
+        lambda train, valid, test, count:
+        not (share(train, valid) or share(train, test) or share(valid, test)),
     "Validation and test set may not share items either.": lambda train, valid, test, count:
         is_complete(train, valid, test, count) and not share(train, valid) and not share(train, test),
     "Training and test set may not share items either.": lambda train, valid, test, count:
@@ -241,7 +306,8 @@ def share(one, other) -> bool: return not {*one}.isdisjoint(other)
     "Sets hide an item that stands twice in one part.": lambda train, valid, test, count:
         is_complete(train, valid, test, count) and len({*train}) + len({*valid}) + len({*test}) == count,
     "As many different positions as items: but one may lie beyond the last item.":
-        lambda train, valid, test, count: len({*train, *valid, *test}) == len([*train, *valid, *test]) == count,
+        lambda train, valid, test, count:
+        len({*train, *valid, *test}) == len([*train, *valid, *test]) == count,
     "The parts may come in any order: sort before you compare.":
         lambda train, valid, test, count: [*train, *valid, *test] == [*range(count)],
     "Positions count from 0, so that the last is count - 1.":
@@ -258,12 +324,14 @@ def each_once(
 def some_flags(
     count:int=20, # pairs of lists
 ) -> list[tuple[list[int], list[int]]]: # right (0) or wrong (1), then and now
-    "Judgements to count on, a few by hand and the others at random."
-    random = np.random.default_rng(0)
+    "Make judgements to count on, a few by hand and the others at random."
+    rng = np.random.default_rng(0)
     by_hand = [([0, 0, 1, 0], [1, 0, 0, 1]), ([0], [1]), ([1], [0]), ([0, 1, 1], [0, 1, 1]), ([0]*6, [1]*6)]
-    return by_hand + [tuple(random.binomial(1, .4, (2, size)).tolist()) for size in random.integers(5, 30, count)]
+    sizes = rng.integers(5, 30, count)
+    return by_hand + [tuple(rng.binomial(1, .4, (2, size)).tolist()) for size in sizes]
 
-@exercise("newly-1", hint="Newly wrong: right then and wrong now. zip(then, now) goes through both lists at once.",
+@exercise("newly-1",
+          hint="Newly wrong: right then and wrong now. zip(then, now) goes through both lists at once.",
           cases=some_flags(), mistakes={
     "The wrong way round: newly wrong comes first.": lambda then, now: newly(then, now)[::-1],
     "That is how many are wrong now and how many were then; only those that changed count.":
@@ -273,12 +341,17 @@ def some_flags(
     "That is how many are wrong and how many are right now, whatever they were then.":
         lambda then, now: [sum(now), len(now) - sum(now)],
     "Those are the items that stayed as they were, wrong or right.":
-        lambda then, now: [sum(a and b for a, b in zip(then, now)), sum(not (a or b) for a, b in zip(then, now))],
-    "That is how many changed sides; count each direction by itself.": lambda then, now: sum(newly(then, now)),
-    "That is the change of the error in items, in which the two directions cancel.": lambda then, now: sum(now) - sum(then),
-    "Those are shares of all items; the numbers are asked for.": lambda then, now: [n/len(now) for n in newly(then, now)]})
+        lambda then, now: [sum(a and b for a, b in zip(then, now)),
+                           sum(not (a or b) for a, b in zip(then, now))],
+    "That is how many changed sides; count each direction by itself.":
+        lambda then, now: sum(newly(then, now)),
+    "That is the change of the error in items, in which the two directions cancel.":
+        lambda then, now: sum(now) - sum(then),
+    "Those are shares of all items; the numbers are asked for.":
+        lambda then, now: [n/len(now) for n in newly(then, now)]})
 def newly(
     then:list, now:list, # right (0) or wrong (1), for each item
 ) -> list[int]: # newly wrong, newly right
-    "McNemar's test needs these two numbers only: items that did not change sides say nothing about the change."
+    """McNemar's test needs these two numbers only:
+    items that did not change sides say nothing about the change."""
     return verdict([1, 2], [then, now])[["newly_wrong", "newly_right"]].tolist()

@@ -33,7 +33,7 @@ from torchvision import models
 def timm_row(
     weights:str, # as in `timm.list_pretrained()`
 ) -> dict: # a row of `listing`
-    "What timm's configuration says of a set of weights."
+    "Read what timm's configuration says of a set of weights."
     told = get_pretrained_cfg(weights)
     return {"library": "timm", "architecture": weights.split(".")[0], "licence": told.license or "",
             "pixels": told.input_size[-1], "classes": told.num_classes, "mean": told.mean, "std": told.std,
@@ -43,17 +43,19 @@ def torchvision_row(
     architecture:str, # as in `torchvision.models.list_models()`
     weights:models.WeightsEnum, # of that architecture
 ) -> dict: # a row of `listing`
-    "What torchvision says of a set of weights, its published accuracy included."
-    told, transform = weights.meta, weights.transforms()
+    "Read what torchvision says of a set of weights, its published accuracy included."
+    told = weights.meta
+    transform = weights.transforms()
     return {"library": "torchvision", "architecture": architecture, "licence": told.get("license", ""),
             "pixels": transform.crop_size[0], "classes": 1000, "mean": tuple(transform.mean),
             "std": tuple(transform.std), "interpolation": transform.interpolation.value, "file": weights.url,
             "accuracy": told["_metrics"]["ImageNet-1K"]["acc@1"]/100, "parameters": told["num_params"],
-            "multiply_adds": told["_ops"]*1e9, "megabytes": told["_file_size"]*2**20/1e6} # published in units of 2**20 bytes
+            "multiply_adds": told["_ops"]*1e9,
+            "megabytes": told["_file_size"]*2**20/1e6} # published in units of 2**20 bytes
 
 @cache
 def everything() -> pd.DataFrame: # as `listing`
-    "Every set of pretrained weights that timm and torchvision know."
+    "List every set of pretrained weights that timm and torchvision know."
     rows = {weights: timm_row(weights) for weights in timm.list_pretrained()}
     for architecture in models.list_models(models):
         for weights in models.get_model_weights(architecture):
@@ -62,22 +64,23 @@ def everything() -> pd.DataFrame: # as `listing`
 
 def listing(
     pattern:str="*", # of names, such as '*lite*' or 'resnet18.*'
-) -> pd.DataFrame: # by name: library, architecture, licence ('' where none is stated), pixels, classes, mean, std, …
-    "List the pretrained weights whose names fit a pattern, as their libraries describe them. `ValueError` for none."
+) -> pd.DataFrame: # by name: library, architecture, licence ('' if not stated), pixels, classes, mean, std, …
+    "List the pretrained weights whose names fit a pattern. `ValueError` for none."
     rows = everything()
     found = rows[[fnmatchcase(name, pattern) for name in rows.index]]
     if found.empty: find(pattern)
     return found.copy()
 
 def find(
-    weights:str, # architecture and tag, such as 'resnet18.a1_in1k' (timm) or 'resnet18.IMAGENET1K_V1' (torchvision)
+    weights:str, # architecture and tag: 'resnet18.a1_in1k' (timm), 'resnet18.IMAGENET1K_V1' (torchvision)
 ) -> pd.Series: # its row of `listing`
     "Look up one set of weights. `ValueError` that suggests others for a name that neither library knows."
     rows = everything()
     if weights in rows.index: return rows.loc[weights]
     tagged = [name for name in rows.index if name.split(".")[0] == weights]
     near = tagged or get_close_matches(str(weights), rows.index, cutoff=.5)
-    advice = f"perhaps {', '.join(near[:3])}" if near else "listing('*lite*') lists those with lite in their names"
+    like_lite = "listing('*lite*') lists those with lite in their names"
+    advice = f"perhaps {', '.join(near[:3])}" if near else like_lite
     raise ValueError(f"no pretrained network {weights!r}; {advice}")
 
 # %% ../nbs/11_zoo.ipynb #05fd856d
@@ -88,18 +91,21 @@ def build(
     "Build a network with random parameters. `ValueError` for an unknown name, `MemoryError` for one too big."
     this = find(weights)
     asked = {"image_size": this.pixels} if this.architecture.startswith("vit_") else {}
-    if this.architecture in ("googlenet", "inception_v3"): asked["init_weights"] = False # theirs takes long
+    if this.architecture in ("googlenet", "inception_v3"):
+        asked["init_weights"] = False # theirs takes long
     of_torchvision = partial(models.get_model, this.architecture, weights=None, **asked)
     create = partial(timm.create_model, weights) if this.library == "timm" else of_torchvision
     try:
         with torch.device("meta"): hollow = create().eval()
         if device == "meta": return hollow
         needed = 4*sum(parameter.numel() for parameter in hollow.parameters())
-    except NotImplementedError: # torchvision's RegNets work out their shapes with numbers that meta does not have
+    # torchvision's RegNets work out their shapes with numbers that meta does not have
+    except NotImplementedError:
         needed = 4*this.parameters
     free = psutil.virtual_memory().available
     if needed > free:
-        raise MemoryError(f"{weights} takes {needed/1e9:,.1f} GB for its parameters alone, and {free/1e9:,.1f} GB are free; "
+        raise MemoryError(f"{weights} takes {needed/1e9:,.1f} GB for its parameters alone, "
+                          f"and {free/1e9:,.1f} GB are free; "
                           "close other programs, or take a smaller one: search(table, megabytes=…)")
     return create().eval().to(device)
 
@@ -108,7 +114,7 @@ def answer(
     x:torch.Tensor, # (N,3,H,W)
     name:str="the network", # for errors
 ) -> torch.Tensor: # (N,classes)
-    "What a network makes of pictures. `ValueError` when they are of a size it cannot take."
+    "Compute what a network makes of pictures. `ValueError` when they are of a size it cannot take."
     try: return network(x)
     except (RuntimeError, AssertionError) as error:
         said = str(error).splitlines() or [type(error).__name__]
@@ -119,13 +125,18 @@ def sizes(
     network:nn.Module, # on any device
     pixels:int=224, # side of the picture
 ) -> pd.Series: # parameters; multiply_adds for one picture; megabytes (10**6 bytes) of parameters and buffers
-    "Count what a network holds and does, without computing anything. `ValueError` for pictures that it cannot take."
+    """Count what a network holds and does, without computing anything.
+
+    `ValueError` for pictures that it cannot take.
+    """
     hollow = deepcopy(network).to("meta").eval()
-    with FlopCounterMode(display=False) as counter: # with gradients on: without, it stumbles over timm's wrapped layers
+    # with gradients on: without, it stumbles over timm's wrapped layers
+    with FlopCounterMode(display=False) as counter:
         answer(hollow, torch.empty(1, 3, pixels, pixels, device="meta"), type(network).__name__)
     stored = sum(tensor.numel()*tensor.element_size() for tensor in hollow.state_dict().values())
-    return pd.Series({"parameters": sum(parameter.numel() for parameter in hollow.parameters()),
-                      "multiply_adds": counter.get_total_flops()/2, "megabytes": stored/1e6}) # two operations each
+    parameters = sum(parameter.numel() for parameter in hollow.parameters())
+    multiply_adds = counter.get_total_flops()/2 # two operations each
+    return pd.Series({"parameters": parameters, "multiply_adds": multiply_adds, "megabytes": stored/1e6})
 
 # %% ../nbs/11_zoo.ipynb #29c32041
 def in_turn(
@@ -143,11 +154,16 @@ def ratios(
     reference:str, # the name that the others are divided by
     rounds:int=5, # times that each is run, after one to warm up
     batch:int=2, # pictures at a time
-    clock:Callable[[], float]=time.process_time, # seconds; on the CPU, what other programs take does not count
+    clock:Callable[[], float]=time.process_time, # seconds; this one leaves out what other programs take
 ) -> pd.DataFrame: # by name: ratio (median over rounds), low, high, and seconds a picture (median)
-    "Time networks side by side, and divide within each round. `ValueError` for an unknown reference, or no rounds."
-    if reference not in networks: raise ValueError(f"reference is {reference!r}; it takes one of {', '.join(networks)}")
-    if rounds < 1 or batch < 1: raise ValueError(f"rounds is {rounds} and batch {batch}; each takes 1 at least")
+    """Time networks side by side, and divide within each round.
+
+    `ValueError` for an unknown reference, or no rounds.
+    """
+    if reference not in networks:
+        raise ValueError(f"reference is {reference!r}; it takes one of {', '.join(networks)}")
+    if rounds < 1 or batch < 1:
+        raise ValueError(f"rounds is {rounds} and batch {batch}; each takes 1 at least")
     layout = {"memory_format": torch.channels_last} # which suits a processor better, as the chapter on data says
     inputs = {name: torch.rand(batch, 3, side, side).to(**layout) for name, (_, side) in networks.items()}
     times = {name: [] for name in networks}
@@ -167,9 +183,10 @@ def front(
     table:pd.DataFrame,
     cost:str="seconds", gain:str="accuracy", # columns: the less the better, the more the better
 ) -> pd.Series: # whether a row is on the Pareto front; False where a number is missing
-    "Mark the rows that no other row beats: none costs as little and gains as much, and is better in one of the two."
+    "Mark the rows that no other row beats: as cheap and as good, and better in one of the two."
     spent, gained = (column_of(table, name).to_numpy(float) for name in (cost, gain))
-    no_worse = (spent <= spent[:, None]) & (gained >= gained[:, None]) # (n,n): whether the second is no worse than the first
+    # (n,n): whether the second is no worse than the first
+    no_worse = (spent <= spent[:, None]) & (gained >= gained[:, None])
     better = (spent < spent[:, None]) | (gained > gained[:, None])
     return pd.Series(~(no_worse & better).any(1) & ~np.isnan(spent + gained), table.index)
 
@@ -177,8 +194,9 @@ def column_of(
     table:pd.DataFrame,
     name:str, # of a column
 ) -> pd.Series:
-    "A column. `ValueError` where the table lacks it."
-    if name not in table: raise ValueError(f"the table has no column {name!r}; it has {', '.join(table)}")
+    "Look up a column. `ValueError` where the table lacks it."
+    if name not in table:
+        raise ValueError(f"the table has no column {name!r}; it has {', '.join(table)}")
     return table[name]
 
 # %% ../nbs/11_zoo.ipynb #d48f8356
@@ -186,22 +204,26 @@ def fill_in(
     table:pd.DataFrame, # of `listing`
     measured:dict, # of `experiments/zoo.py`: counts and times by name
     seconds:float, # that the reference takes for a picture on this machine
-) -> pd.DataFrame: # with counts where none are published, and ratio, low, high and seconds, NaN where not timed
+) -> pd.DataFrame: # with counts where none are published; ratio, low, high and seconds, NaN if not timed
     "Add to a listing what has been counted and timed, and predict how long each network takes here."
-    counts, times = (pd.DataFrame.from_dict(measured[part], orient="index", columns=columns) for part, columns in (
-        ("counts", ["parameters", "multiply_adds", "megabytes"]), ("times", ["ratio", "low", "high"])))
+    frame = lambda part, columns: pd.DataFrame.from_dict(measured[part], orient="index", columns=columns)
+    counts = frame("counts", ["parameters", "multiply_adds", "megabytes"])
+    times = frame("times", ["ratio", "low", "high"])
     full = table.fillna(counts).join(times)
     return full.assign(seconds=full.ratio*seconds)
 
 # %% ../nbs/11_zoo.ipynb #c675f2c5
 def search(
-    table:pd.DataFrame, # of networks by name, such as `listing()` or a part of it, with columns for the limits asked for
+    table:pd.DataFrame, # of networks by name, such as `listing()`, with columns for the limits asked for
     seconds:float|None=None, # a picture at most
     megabytes:float|None=None, # at most
     licence:str|Collection[str]|None=None, # one, or any of several
     best:int=5, # rows
 ) -> pd.DataFrame: # the best of those within all limits, the most accurate first, unknown accuracy last
-    "Choose networks by what one has. A row that does not state what is asked for is left out. `ValueError` for none left."
+    """Choose networks by what one has.
+
+    A row that does not state what is asked for is left out. `ValueError` for none left.
+    """
     fits = {}
     for name, limit in {"seconds": seconds, "megabytes": megabytes}.items():
         if limit is None: continue
@@ -210,26 +232,30 @@ def search(
         numbers = column_of(table, name)
         fits[f"{limit:g} {name} (the least: {numbers.min():.3g})"] = numbers <= limit
     if licence is not None:
-        allowed, stated = {licence} if isinstance(licence, str) else set(licence), column_of(table, "licence")
+        allowed = {licence} if isinstance(licence, str) else set(licence)
+        stated = column_of(table, "licence")
         known = sorted(set(stated) - {""})
         unknown = sorted(allowed.difference(known))
-        if unknown: raise ValueError(f"licence {unknown[0]!r} is stated by none; there are {', '.join(known) or 'none stated'}")
+        if unknown:
+            raise ValueError(f"licence {unknown[0]!r} is stated by none; "
+                             f"there are {', '.join(known) or 'none stated'}")
         fits[f"licence {' or '.join(sorted(allowed))}"] = stated.isin(allowed)
     chosen = table[np.logical_and.reduce([np.ones(len(table), bool), *fits.values()])]
     if chosen.empty:
         counts = "; ".join(f"{fit.sum()} fit {what}" for what, fit in fits.items())
-        raise ValueError(f"none of {len(table)} networks fits all that was asked for: {counts or 'the table is empty'}")
+        raise ValueError(f"none of {len(table)} networks fits all that was asked for: "
+                         f"{counts or 'the table is empty'}")
     order = [name for name in ("accuracy", "seconds", "megabytes") if name in table]
     return chosen.sort_values(order, ascending=[name != "accuracy" for name in order]).head(best)
 
 # %% ../nbs/11_zoo.ipynb #ba9ba1d2
 @dataclass(frozen=True)
 class ModelCard:
-    "What is claimed of one set of weights, all of which can be checked offline, but for its accuracy."
+    "Hold what is claimed of one set of weights; all but the accuracy can be checked offline."
     name:str # of the data set in the manifest, which has the file's bytes, checksum and licence
     parameters:int
     stats:tuple # mean and standard deviation per colour, pixels from 0 to 1
-    predictions:dict # file name of a photograph in scikit-image to its likeliest classes and their probabilities
+    predictions:dict # file name of a photograph in scikit-image to (class, probability), the likeliest first
     accuracy:float # published: share of ImageNet's validation photographs, 0 to 1
     source:str # of the accuracy
     tolerance:float=.001 # what a probability may be off
@@ -238,7 +264,8 @@ LITE0 = ModelCard("lite0", 4_652_008, LITE0_STATS, {
     "chelsea.png": (("Egyptian cat", .3841), ("tiger cat", .3293), ("tabby, tabby cat", .1688)),
     "coffee.png": (("espresso", .9398), ("cup", .0167), ("consomme", .0079)),
     "camera.png": (("tripod", .9489), ("binoculars, field glasses, opera glasses", .0101)),
-    "rocket.jpg": (("missile", .2682), ("projectile, missile", .1392), ("drilling platform, offshore rig", .1100)),
+    "rocket.jpg": (("missile", .2682), ("projectile, missile", .1392),
+                   ("drilling platform, offshore rig", .1100)),
     }, .751, "Tan and Liu, EfficientNet-lite, README in the repository tensorflow/tpu, 2020")
 
 def verify(
@@ -248,46 +275,58 @@ def verify(
     stats:tuple|None=None, # with which it is going to be used, `normalisation(dls)` for instance; the card's
 ) -> pd.DataFrame: # by claim: stated, found, holds
     "Hold a card against the thing itself. `FileNotFoundError` where there is no file."
-    row, file, stats = data_set(card.name), Path(file or packaged_file(card.name)), stats or card.stats
-    if not file.is_file(): raise FileNotFoundError(f"there is no file {file} to hold the card of {card.name} against")
+    row = data_set(card.name)
+    file = Path(file or packaged_file(card.name))
+    stats = stats or card.stats
+    if not file.is_file():
+        raise FileNotFoundError(f"there is no file {file} to hold the card of {card.name} against")
     claims = {"bytes": (row.bytes, file.stat().st_size), "checksum": (row.checksum, checksum(file)),
               "parameters": (card.parameters, sum(parameter.numel() for parameter in network.parameters()))}
     table = [(claim, stated, found, stated == found) for claim, (stated, found) in claims.items()]
     table.append(("mean and spread", card.stats, stats, np.allclose(card.stats, stats, atol=1e-6)))
     for photograph, stated in card.predictions.items():
-        seen = imagenet_classes(network.eval(), packaged_file("chelsea").with_name(photograph), stats, best=len(stated))
+        path = packaged_file("chelsea").with_name(photograph)
+        seen = imagenet_classes(network.eval(), path, stats, best=len(stated))
         same = [name for name, _ in seen] == [name for name, _ in stated]
         off = max(abs(one - other) for (_, one), (_, other) in zip(seen, stated))
         table.append((photograph, stated, seen, same and off <= card.tolerance))
     return pd.DataFrame(table, columns=["claim", "stated", "found", "holds"]).set_index("claim")
 
 # %% ../nbs/11_zoo.ipynb #e3e140eb
-@exercise("adds-1", hint="Each of the 32 × 112 × 112 outputs is a sum over one filter. How many numbers does a filter see?",
+@exercise("adds-1",
+          hint="Each of the 32 × 112 × 112 outputs is a sum over one filter. "
+               "How many numbers does a filter see?",
           tolerance=.05, mistakes={
     "A filter sees all three colours: 3 × 3 × 3 numbers.": lambda: first_layer().multiply_adds/1e6/3,
-    "With a stride of 2 there are 112 × 112 places, not 224 × 224.": lambda: 4*first_layer().multiply_adds/1e6,
-    "Those are operations; a multiplication and its addition count as one.": lambda: 2*first_layer().multiply_adds/1e6,
+    "With a stride of 2 there are 112 × 112 places, not 224 × 224.":
+        lambda: 4*first_layer().multiply_adds/1e6,
+    "Those are operations; a multiplication and its addition count as one.":
+        lambda: 2*first_layer().multiply_adds/1e6,
     "That is for one of the 32 filters.": lambda: first_layer().multiply_adds/1e6/32,
-    "That is how many outputs there are; each is a sum of 27 products.": lambda: first_layer().multiply_adds/1e6/27,
+    "That is how many outputs there are; each is a sum of 27 products.":
+        lambda: first_layer().multiply_adds/1e6/27,
     "That is the number of weights; each is used at 112 × 112 places.": lambda: first_layer().parameters/1e6,
     "That is the number itself; it was to be given in millions.": lambda: first_layer().multiply_adds})
 def millions_of_first_layer() -> float: # multiply-adds, millions
-    "3 × 3 × 3 for each of 32 × 112 × 112 outputs: `sizes(nn.Conv2d(3, 32, 3, stride=2, padding=1, bias=False), 224)`."
+    """3 × 3 × 3 for each of 32 × 112 × 112 outputs:
+    `sizes(nn.Conv2d(3, 32, 3, stride=2, padding=1, bias=False), 224)`."""
     return first_layer().multiply_adds/1e6
 
 def first_layer() -> pd.Series: # as `sizes` has it
-    "What Lite0's first layer holds and does for a picture of 224 px."
+    "Count what Lite0's first layer holds and does for a picture of 224 px."
     return sizes(nn.Conv2d(3, 32, 3, stride=2, padding=1, bias=False), 224)
 
 # %% ../nbs/11_zoo.ipynb #43ca08e2
-@exercise("side-1", hint="Nearly all of the work is done once for each place. How many more places are there?",
+@exercise("side-1",
+          hint="Nearly all of the work is done once for each place. How many more places are there?",
           tolerance=.05, mistakes={
     "The side grew by that factor; the work grows with the area.": lambda: 320/224,
     "The work grows with the area, width times height, and not with depth as well.": lambda: (320/224)**3,
     "A network's parameters stay the same, but each is used at more places.": lambda: 1.,
     "The wrong way round: more pixels, more work.": lambda: (224/320)**2})
 def work_at_320() -> float: # multiply-adds at 320 px, divided by those at 224 px
-    "The area decides, (320/224)², a factor of 2. An accuracy published for 320 px has to be paid for at 320 px."
+    """The area decides, (320/224)², a factor of 2.
+    An accuracy published for 320 px has to be paid for at 320 px."""
     hollow = build("tf_efficientnet_lite0.in1k", "meta")
     return sizes(hollow, 320).multiply_adds/sizes(hollow, 224).multiply_adds
 
@@ -295,42 +334,50 @@ def work_at_320() -> float: # multiply-adds at 320 px, divided by those at 224 p
 def some_rounds(
     count:int=20, # pairs of lists
 ) -> list[tuple[list[float], list[float]]]: # seconds of a network and of the reference, one a round
-    "Timings to compare, a few by hand and the others at random, with a disturbed round here and there."
-    random = np.random.default_rng(0)
-    by_hand = [([4., 8., 40.], [2., 4., 5.]), ([1.], [2.]), ([3., 3., 3., 30.], [1., 1., 2., 2.]), ([2., 1., 9.], [1., 2., 3.])]
-    shapes = [(random.uniform(.2, 5), random.lognormal(0, .4, size)) for size in random.integers(3, 9, count)]
-    disturbed = lambda times: times*np.where(random.random(len(times)) < .2, 4, 1)
+    "Make timings to compare, a few by hand and the others at random, with a disturbed round here and there."
+    rng = np.random.default_rng(0)
+    by_hand = [([4., 8., 40.], [2., 4., 5.]), ([1.], [2.]),
+               ([3., 3., 3., 30.], [1., 1., 2., 2.]), ([2., 1., 9.], [1., 2., 3.])]
+    shapes = [(rng.uniform(.2, 5), rng.lognormal(0, .4, size)) for size in rng.integers(3, 9, count)]
+    disturbed = lambda times: times*np.where(rng.random(len(times)) < .2, 4, 1)
     return by_hand + [(disturbed(cost*slow).tolist(), slow.tolist()) for cost, slow in shapes]
 
 def by_rounds(mine, its): return np.array(mine)/np.array(its)
 
 @exercise("rounds-1", hint="zip(mine, reference) goes through both at once; np.median takes the middle.",
           cases=some_rounds(), mistakes={
-    "That is the ratio of the totals, in which a slow round counts most.": lambda mine, its: sum(mine)/sum(its),
-    "That is the ratio of the medians, which may come from different rounds.": lambda mine, its: np.median(mine)/np.median(its),
-    "That is the mean of the ratios, and a single disturbed round moves it.": lambda mine, its: by_rounds(mine, its).mean(),
-    "The wrong way round: the network's seconds, divided by the reference's.": lambda mine, its: np.median(by_rounds(its, mine)),
-    "That is the ratio of the quickest of each, which may come from different rounds.": lambda mine, its: min(mine)/min(its),
-    "That is the smallest ratio, of the round that disturbed the reference most.": lambda mine, its: by_rounds(mine, its).min(),
+    "That is the ratio of the totals, in which a slow round counts most.":
+        lambda mine, its: sum(mine)/sum(its),
+    "That is the ratio of the medians, which may come from different rounds.":
+        lambda mine, its: np.median(mine)/np.median(its),
+    "That is the mean of the ratios, and a single disturbed round moves it.":
+        lambda mine, its: by_rounds(mine, its).mean(),
+    "The wrong way round: the network's seconds, divided by the reference's.":
+        lambda mine, its: np.median(by_rounds(its, mine)),
+    "That is the ratio of the quickest of each, which may come from different rounds.":
+        lambda mine, its: min(mine)/min(its),
+    "That is the smallest ratio, of the round that disturbed the reference most.":
+        lambda mine, its: by_rounds(mine, its).min(),
     "Those are the ratios; take their median.": lambda mine, its: by_rounds(mine, its),
     "For an even number of rounds the median is the mean of the two in the middle.":
         lambda mine, its: sorted(by_rounds(mine, its))[len(mine)//2]})
 def fair_ratio(
     mine:list, reference:list, # seconds, one a round
 ) -> float:
-    "Divide within each round, so that what slows both cancels; then the median, so that what disturbs one does little."
+    """Divide within each round, so that what slows both cancels;
+    then the median, so that what disturbs one does little."""
     return float(np.median([one/other for one, other in zip(mine, reference)]))
 
 # %% ../nbs/11_zoo.ipynb #ba3c261b
 def some_networks(
     count:int=20, # pairs of lists
 ) -> list[tuple[list[int], list[int]]]: # milliseconds and per cent right
-    "Networks to choose among, a few by hand and the others at random."
-    random = np.random.default_rng(0)
-    by_hand = [([20, 50, 30, 60], [70, 76, 77, 75]), ([10], [60]), ([10, 20, 30], [80, 70, 60]), ([10, 10, 20], [60, 70, 70]),
-               ([30, 10], [80, 70]), ([20, 20], [70, 70])]
-    return by_hand + [(random.integers(5, 25, size).tolist(), random.integers(60, 80, size).tolist())
-                      for size in random.integers(3, 12, count)]
+    "Make networks to choose among, a few by hand and the others at random."
+    rng = np.random.default_rng(0)
+    by_hand = [([20, 50, 30, 60], [70, 76, 77, 75]), ([10], [60]), ([10, 20, 30], [80, 70, 60]),
+               ([10, 10, 20], [60, 70, 70]), ([30, 10], [80, 70]), ([20, 20], [70, 70])]
+    draw = lambda size: (rng.integers(5, 25, size).tolist(), rng.integers(60, 80, size).tolist())
+    return by_hand + [draw(size) for size in rng.integers(3, 12, count)]
 
 def not_beaten(beats):
     def choose(times, right):
@@ -338,7 +385,9 @@ def not_beaten(beats):
         return [at for at, (u, b) in enumerate(pairs) if not any(beats(t, u, a, b) for t, a in pairs)]
     return choose
 
-@exercise("front-1", hint="For each network look for one that is no slower, no less accurate, and better in one of the two.",
+@exercise("front-1",
+          hint="For each network look for one that is no slower, no less accurate, "
+               "and better in one of the two.",
           cases=some_networks(), mistakes={
     "A network that is quicker *and* more accurate beats; but to be as quick and more accurate is enough.":
         not_beaten(lambda t, u, a, b: t < u and a > b),
@@ -362,5 +411,6 @@ def not_beaten(beats):
 def pareto(
     times:list, right:list, # of each network: milliseconds a picture, per cent right
 ) -> list[int]: # positions of the networks that none beats, in order
-    "To be beaten takes another one that is no worse in either and better in one: `front` compares all pairs at once."
+    """To be beaten takes another one that is no worse in either and better in one:
+    `front` compares all pairs at once."""
     return np.flatnonzero(front(pd.DataFrame({"times": times, "right": right}), "times", "right")).tolist()
