@@ -1,8 +1,8 @@
-"""`pytest --nbval nbs`: nbval collects, sanitises and compares; `mark1.lesson` executes, as it does for `mark1 run`.
+"""`pytest --nbval nbs`: nbval collects, sanitises and compares; `mark1.lesson` executes, as for `mark1 run`.
 
-nbval's own executor drops `update_display_data` and `clear_output`, so it sees the first state of a progress bar where
-the notebook stores the last, and it runs one notebook at a time. Here the chapters are executed side by side from the
-moment they are collected, and three of nbval's methods wait for them and compare.
+nbval's own executor drops `update_display_data` and `clear_output`, so it sees the first state of a progress
+bar where the notebook stores the last, and it runs one notebook at a time. Here the chapters are executed
+side by side from the moment they are collected, and three of nbval's methods wait for them and compare.
 """
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -13,17 +13,21 @@ from mark1.chapters import is_skipped, read_notebook, repository, setting
 from mark1.lesson import end_kernels, execute_chapter, heaviest_first, jobs_at_a_time, join_streams, warm_up
 from nbval.plugin import IPyNbCell, IPyNbFile
 
-POOL, RUNNING = ThreadPoolExecutor(jobs_at_a_time()), set()
+POOL = ThreadPoolExecutor(jobs_at_a_time())
+RUNNING = set()
 
 
 def pytest_configure(config):
     config.option.nbval_sanitize_with = str(repository(config.rootpath)/"tests"/"sanitize.cfg")
-    IPyNbFile.setup, IPyNbFile.teardown, IPyNbCell.runtest = IPyNbFile.setup_sanitize_files, lambda file: None, run_cell
+    IPyNbFile.setup = IPyNbFile.setup_sanitize_files
+    IPyNbFile.teardown = lambda file: None
+    IPyNbCell.runtest = run_cell
     nbval.plugin.nbformat = SimpleNamespace(read=lambda path, as_version: read_notebook(path))
 
 
 def pytest_collection_finish(session):
-    files = {item.parent.path: item.parent for item in session.items if isinstance(item, IPyNbCell)} # each once
+    cells = [item for item in session.items if isinstance(item, IPyNbCell)]
+    files = {cell.parent.path: cell.parent for cell in cells} # each once
     warm_up(list(files), repository(session.config.rootpath)/setting("lib_path"))
     limit = session.config.option.nbval_cell_timeout
     for path in heaviest_first(list(files)):
