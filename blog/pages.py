@@ -45,7 +45,7 @@ def checked_record(
     name:str, # of the notebook's file
     files:dict[str, bytes], # takes its pictures
 ) -> dict|None: # of `cell_record`
-    "What the page needs to know of a cell. `ValueError` for one that shows a warning or exports no Python."
+    "Note what the page needs of a cell. `ValueError` for one that shows a warning or exports no Python."
     place = f"nbs/{name}, cell {number + 1}"
     try: record = cell_record(cell, number, files)
     except SyntaxError as error:
@@ -62,7 +62,7 @@ def parts_of(
     begin:int, # where the prose of the first cell begins, after the title
     files:dict[str, bytes], # takes the pictures
 ) -> tuple[list[tuple[int, str]], list[dict]]: # cell, from 1, and Markdown; records it calls for
-    "The parts of a page, in the order of the cells."
+    "Give the parts of a page, in the order of the cells."
     parts, records = [], []
     for number, cell in enumerate(notebook.cells):
         text = ""
@@ -88,11 +88,13 @@ def chapter_page(
     name:str, # of its file
     library:Path, # folder of the modules
 ) -> tuple[dict, str, dict[str, bytes], Starts]: # front matter, Markdown, pictures; lines of the Markdown
-    "A notebook as the parts of a page. `ValueError` where it has no title or shows a warning."
+    "Turn a notebook into the parts of a page. `ValueError` where it has no title or shows a warning."
     title = TITLE.match(notebook.cells[0].source if notebook.cells else "")
     if not title:
         raise ValueError(f"nbs/{name}: it does not begin with a title, '# …'; write one into its first cell")
-    files, starts, line = {}, [], 1
+    files = {}
+    starts = []
+    line = 1
     parts, records = parts_of(notebook, name, title.end(), files)
     for number, text in parts:
         starts.append((line, number))
@@ -125,7 +127,7 @@ def page_text(
     front:dict, # front matter
     body:str="", # Markdown
 ) -> bytes:
-    "A page as Hugo reads it, its front matter in JSON."
+    "Write a page as Hugo reads it, its front matter in JSON."
     return (json.dumps(front, indent=1, ensure_ascii=False) + "\n\n" + body + "\n").encode()
 
 
@@ -133,10 +135,11 @@ def colour(
     records:list[dict], # of `cell_record`
 ):
     "Colour the code of cells: once, as pages are kept; Hugo would do it in each build."
-    from pygments import highlight # here, for most builds change no chapter, and do not need it
+    from pygments import highlight  # here, for most builds change no chapter, and do not need it
     from pygments.formatters import HtmlFormatter
     from pygments.lexers import PythonLexer
-    lexer, spans = PythonLexer(), HtmlFormatter(nowrap=True)
+    lexer = PythonLexer()
+    spans = HtmlFormatter(nowrap=True)
     for record in records:
         if record["code"]: record["code"] = highlight(record["code"], lexer, spans).strip("\n")
 
@@ -147,7 +150,7 @@ def module_page(
     module:str, # that it exports
     weight:int, # its place in lists
 ) -> bytes|None: # None where it exports nothing public
-    "The page of a module."
+    "Make the page of a module."
     entries = module_entries(notebook)
     names = ", ".join(entry["name"] for entry in entries)
     if entries: return page_text({
@@ -162,7 +165,7 @@ def pages_of(
     weight:int, # its place in lists
     library:Path, # folder of the modules
 ) -> tuple[dict[str, bytes], Starts]: # files, below `PAGES`; lines counted in the file
-    "The page of a notebook, and that of the module it exports."
+    "Make the page of a notebook, and that of the module it exports."
     notebook = notebook_at(path)
     front, body, files, starts = chapter_page(notebook, path.name, library)
     colour(front["cells"])
@@ -194,7 +197,7 @@ def write_fault(
 def notebooks_of(
     folder:Path, # of the notebooks
 ) -> dict[str, Path]: # place of a page, below `PAGES`, to its notebook
-    "The notebooks that become pages, in the order of the lists."
+    "List the notebooks that become pages, in the order of the lists."
     notebooks = {f"chapters/{path.stem}": path for path in find_chapters(folder)}
     notebooks |= {"glossary": folder/"glossary.ipynb", "start": folder/"index.ipynb"}
     return {place: path for place, path in notebooks.items() if path.exists()}
@@ -207,7 +210,8 @@ def make_pages(
     library, folder = root/setting("lib_path"), root/PAGES
     makers = [*sorted(Path(__file__).parent.glob("*.py")), *sorted(library.rglob("*.py"))]
     rules = b"".join(path.read_bytes() for path in makers)
-    kept, pages, origins, faults = {}, {}, {}, []
+    kept, pages, origins = {}, {}, {}
+    faults = []
     with suppress(OSError, ValueError): kept = json.loads((root/KEPT_PAGES).read_bytes())
     for weight, (place, path) in enumerate(notebooks_of(root/"nbs").items(), 1):
         page = kept.get(place, {})

@@ -10,7 +10,7 @@ from mark1.chapters import setting
 def binary(
     place:str, # below site-packages
 ) -> str:
-    """A program that a Python package brings; the package's own wrapper prints a line too many.
+    """Find a program that a Python package brings; the package's own wrapper prints a line too many.
 
     `FileNotFoundError` without it.
     """
