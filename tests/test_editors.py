@@ -1,4 +1,4 @@
-"What a kernel finds that an editor starts: the same as `mark1 run` gives, so no red warning and the stored losses."
+"What a kernel finds that an editor starts: as `mark1 run` gives it, so no red warning and the stored losses."
 import atexit
 import json
 import os
@@ -18,7 +18,8 @@ from mark1.lesson import join_streams, notebook_client
 
 from conftest import BIN, PATIENCE, ROOT, wait_for
 
-OURS = [name for name, value in kernel_environment().items() if os.environ.get(name) != value or name.endswith("_NUM_THREADS")]
+GIVEN = kernel_environment().items()
+OURS = [name for name, value in GIVEN if os.environ.get(name) != value or name.endswith("_NUM_THREADS")]
 PROBE = """import os, warnings
 print(os.environ["OMP_NUM_THREADS"])
 warnings.warn("red", FutureWarning)"""
@@ -31,7 +32,7 @@ def as_a_person_has_it(**variables):
 
 
 def shown(client, source):
-    "Run a cell in a kernel; what it prints, name of the stream to text."
+    "Run a cell in a kernel; what it prints comes back, name of the stream to text."
     said = {}
     def hook(message):
         if message["msg_type"] == "stream": said[message["content"]["name"]] = message["content"]["text"]
@@ -58,13 +59,15 @@ class Attached(AsyncKernelManager):
 
 @pytest.fixture
 def lab(tmp_path):
-    "`mark1 lab`, as a person starts it but for the browser; the address of its server comes back."
-    words = ["lab", "--", "--no-browser", "--allow-root", "--IdentityProvider.token=secret", "--ServerApp.port=0"]
+    "Start `mark1 lab` as a person does, but for the browser; the address of its server comes back."
+    options = ["--no-browser", "--allow-root", "--IdentityProvider.token=secret", "--ServerApp.port=0"]
+    command = [BIN/"mark1", "lab", "--", *options]
     environment = as_a_person_has_it(JUPYTER_RUNTIME_DIR=str(tmp_path/"runtime"), HOME=str(tmp_path),
                                       FASTAI_HOME=str(tmp_path/"fastai"))
     log = tmp_path/"log"
     with open(log, "w") as file:
-        process = subprocess.Popen([BIN/"mark1", *words], cwd=ROOT, env=environment, stdout=file, stderr=file, start_new_session=True)
+        started = {"cwd": ROOT, "env": environment, "start_new_session": True}
+        process = subprocess.Popen(command, stdout=file, stderr=file, **started)
     try:
         address = wait_for(lambda: serving(tmp_path/"runtime") or process.poll() is not None)
         assert process.poll() is None, log.read_text()
@@ -85,8 +88,18 @@ def serving(runtime):
 def test_chapter_01_in_the_lab(lab):
     "It shows no warning and no error, and the losses that are stored."
     address, runtime = lab
-    asked = urllib.request.Request(f"{address}api/sessions", method="POST", headers={"Authorization": "token secret"}, data=json.dumps(
-        {"path": "nbs/01_first_model.ipynb", "type": "notebook", "name": "", "kernel": {"name": "python3"}}).encode())
+    wanted = {
+        "path": "nbs/01_first_model.ipynb",
+        "type": "notebook",
+        "name": "",
+        "kernel": {"name": "python3"},
+    }
+    asked = urllib.request.Request(
+        f"{address}api/sessions",
+        method="POST",
+        headers={"Authorization": "token secret"},
+        data=json.dumps(wanted).encode(),
+    )
     kernel = json.load(urllib.request.urlopen(asked, timeout=PATIENCE))["kernel"]["id"]
     stored = read_notebook(ROOT/"nbs"/"01_first_model.ipynb")
     fresh = nbformat.from_dict(json.loads(json.dumps(stored)))
@@ -99,15 +112,19 @@ def test_chapter_01_in_the_lab(lab):
     client.km = manager
     try: client.execute()
     finally: atexit.unregister(client._cleanup_kernel)
-    pairs = [(join_streams(cell.outputs), old.outputs) for cell, old in zip(fresh.cells, stored.cells) if cell.cell_type == "code"]
-    assert not [out for outputs, _ in pairs for out in outputs if out.output_type == "error" or out.get("name") == "stderr"]
+    both = [pair for pair in zip(fresh.cells, stored.cells) if pair[0].cell_type == "code"]
+    pairs = [(join_streams(cell.outputs), old.outputs) for cell, old in both]
+    found = [out for outputs, _ in pairs for out in outputs]
+    assert not [out for out in found if out.output_type == "error" or out.get("name") == "stderr"]
     losses = [(losses_in(outputs), losses_in(old)) for outputs, old in pairs if losses_in(old)]
     print(losses)
     assert losses
-    for found, kept in losses: assert found == pytest.approx(kept, abs=.1) # another processor rounds differently
+    for found, kept in losses:
+        assert found == pytest.approx(kept, abs=.1) # another processor rounds differently
 
 
 def losses_in(outputs):
-    "Training and validation loss of each epoch in the tables that a training shows."
+    "Read training and validation loss of each epoch in the tables that a training shows."
     tables = "".join(str(out.get("data", {}).get("text/html", "")) for out in outputs)
-    return [float(loss) for row in re.findall(r"<tr><td>\d+</td><td>(\d+\.\d+)</td><td>(\d+\.\d+)</td>", tables) for loss in row]
+    rows = re.findall(r"<tr><td>\d+</td><td>(\d+\.\d+)</td><td>(\d+\.\d+)</td>", tables)
+    return [float(loss) for row in rows for loss in row]
