@@ -1,4 +1,7 @@
-"The course's own photographs: trained on as they come out of the full data's archive. How that archive gets here is in test_downloads.py."
+"""The course's own photographs: trained on as they come out of the full data's archive.
+
+How that archive gets here is in test_downloads.py.
+"""
 import json
 import os
 import re
@@ -28,7 +31,8 @@ def test_the_first_model_on_real_photographs(mark1, serve, photographs, copied_r
     assert result.returncode == 0, result.stdout + result.stderr
     shown = " ".join(result.stdout.replace("│", " ").split())
     print(shown)
-    assert re.search(r"error: \d+ of 51 wrong", shown) # that it beats the dumb classifier, the chapter has asserted
+    # that it beats the dumb classifier, the chapter has asserted
+    assert re.search(r"error: \d+ of 51 wrong", shown)
     assert "on photographs" in shown and "Data: full" in shown
 
 
