@@ -77,7 +77,8 @@ def build(
         if not keeps: indexing.append(index_for_search(built, "pagefind/course"))
         follow = links_to_follow(site, built, pages, changed, anew=not whole or bool(gone))
         wrong = dead_links(built, base, root, follow) + indexing_faults(indexing)
-        if not wrong: bring_up_to_date(site, built, changed, "pagefind/course/" if keeps else None)
+        if not wrong:
+            bring_up_to_date(site, built, changed, "pagefind/course/" if keeps else None)
     return wrong
 
 

@@ -32,7 +32,8 @@ def fold_summary(
 ) -> str: # '' where nothing is folded
     "Say what stands above the folded code of a cell."
     if is_imports(code): return "Imports"
-    if "exporti" in marks and "@exercise(" in code: return f"Answer: {', '.join(EXERCISE.findall(code))}"
+    if "exporti" in marks and "@exercise(" in code:
+        return f"Answer: {', '.join(EXERCISE.findall(code))}"
     if "exporti" in marks: return "Internal code"
     return marks.get("code-summary", "Code") if marks.get("code-fold") in ("true", "show") else ""
 
@@ -45,7 +46,8 @@ def cell_record(
     "Note what a page needs to know of a code cell. `SyntaxError` for one that is exported and is no Python."
     marks = directives(cell.source)
     code = code_shown(cell.source)
-    if "hide" in marks or "default_exp" in marks or marks.get("include") == "false": return None
+    if "hide" in marks or "default_exp" in marks or marks.get("include") == "false":
+        return None
     label = marks.get("label", "")
     outputs = cell.outputs if marks.get("output") != "false" else []
     name = label or f"cell-{number}"

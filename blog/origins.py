@@ -126,7 +126,8 @@ def worth(
 ) -> float|None: # None for what is not worked out
     "Give the value of a number; per cent and parts are of 1."
     words = re.split(r"[ -]", number.lower())
-    if words[-1].removesuffix("s") in PARTS: return WORTH.get(words[0], 1)/PARTS[words[-1].removesuffix("s")]
+    if words[-1].removesuffix("s") in PARTS:
+        return WORTH.get(words[0], 1)/PARTS[words[-1].removesuffix("s")]
     if words[0] in WORTH and len(words) == 1: return WORTH[words[0]]
     if words[0] in WORTH and "cent" in words[1]: return WORTH[words[0]]/100
     try: value = float(number.rstrip(" %").replace(",", "").replace("−", "-"))
@@ -189,7 +190,8 @@ def without_markup(
     prose = FRONT.sub(hide, text)
     found, away = [], []
     for origin, needle, pattern in MARKUP:
-        if needle in prose: prose = pattern.sub(partial(mask, origin, found, away), prose)
+        if needle in prose:
+            prose = pattern.sub(partial(mask, origin, found, away), prose)
     return prose, found, away
 
 
@@ -211,7 +213,8 @@ def defined_outside(
     places = []
     if "]:" not in text: return places
     for name, target in re.findall(r"^ {0,3}(\[[^\]]+\]):(.*(?:\n(?! {0,3}\[).+)*)", text, re.MULTILINE):
-        if is_outside(target): places += [match.start() for match in re.finditer(re.escape(name), text)]
+        if is_outside(target):
+            places += [match.start() for match in re.finditer(re.escape(name), text)]
     return places
 
 

@@ -25,7 +25,8 @@ def strip(
         if element.tag in LOST or not isinstance(element.tag, str): element.drop_tree()
         elif element.tag not in KEPT: element.drop_tag()
         else:
-            for name in set(element.attrib) - {"colspan", "rowspan"}: del element.attrib[name]
+            for name in set(element.attrib) - {"colspan", "rowspan"}:
+                del element.attrib[name]
 
 
 def mark_headings(

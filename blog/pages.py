@@ -51,8 +51,9 @@ def checked_record(
     except SyntaxError as error:
         raise ValueError(f"{place}: it is exported and is no Python: {error.msg}") from error
     warned = record and WARNING.search("\n".join(output.get("text", "") for output in record["outputs"]))
-    if warned: raise ValueError(f"{place}: it shows a {warned[1]} with the name of a temporary file; "
-                                f"mend what it warns of, and run `make refresh CHAPTERS={Path(name).stem}`")
+    if warned:
+        raise ValueError(f"{place}: it shows a {warned[1]} with the name of a temporary file; "
+                         f"mend what it warns of, and run `make refresh CHAPTERS={Path(name).stem}`")
     return record
 
 
@@ -67,7 +68,8 @@ def parts_of(
     for number, cell in enumerate(notebook.cells):
         text = ""
         if cell.get("id") == "elsewhere": continue # the page has such links of its own
-        if cell.cell_type == "markdown": text = cell.source if number else cell.source[begin:]
+        if cell.cell_type == "markdown":
+            text = cell.source if number else cell.source[begin:]
         if cell.cell_type == "code" and (record := checked_record(cell, number, name, files)):
             markdown = [output["markdown"] for output in record["outputs"] if "markdown" in output]
             follows = parts and parts[-1][0] == number and is_imports(notebook.cells[number - 1].source)
@@ -141,7 +143,8 @@ def colour(
     lexer = PythonLexer()
     spans = HtmlFormatter(nowrap=True)
     for record in records:
-        if record["code"]: record["code"] = highlight(record["code"], lexer, spans).strip("\n")
+        if record["code"]:
+            record["code"] = highlight(record["code"], lexer, spans).strip("\n")
 
 
 def module_page(
@@ -212,7 +215,8 @@ def make_pages(
     rules = b"".join(path.read_bytes() for path in makers)
     kept, pages, origins = {}, {}, {}
     faults = []
-    with suppress(OSError, ValueError): kept = json.loads((root/KEPT_PAGES).read_bytes())
+    with suppress(OSError, ValueError):
+        kept = json.loads((root/KEPT_PAGES).read_bytes())
     for weight, (place, path) in enumerate(notebooks_of(root/"nbs").items(), 1):
         page = kept.get(place, {})
         try:
@@ -229,6 +233,7 @@ def make_pages(
         origins[str(PAGES/place/"index.md")] = f"nbs/{path.name}", page["starts"]
     files = {name for page in pages.values() for name in page["files"]}
     for path in folder.rglob("*"):
-        if path.is_file() and path.relative_to(folder).as_posix() not in files: path.unlink()
+        if path.is_file() and path.relative_to(folder).as_posix() not in files:
+            path.unlink()
     write(root/KEPT_PAGES, json.dumps(pages).encode())
     return origins, faults

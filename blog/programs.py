@@ -16,7 +16,8 @@ def binary(
     """
     path = Path(sysconfig.get_path("platlib"))/place
     found = [each for each in (path, path.with_suffix(".exe")) if each.is_file()]
-    if not found: raise FileNotFoundError(f"{path.name} is not installed; run `make setup`")
+    if not found:
+        raise FileNotFoundError(f"{path.name} is not installed; run `make setup`")
     return str(found[0])
 
 

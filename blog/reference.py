@@ -120,7 +120,8 @@ def function_entry(
     "Write what the library reference says of a function."
     returns = node.returns
     result = None
-    if returns: result = {"type": ast.unparse(returns), "doc": comments.get(returns.end_lineno, "")}
+    if returns:
+        result = {"type": ast.unparse(returns), "doc": comments.get(returns.end_lineno, "")}
     return {"name": node.name, "doc": ast.get_docstring(node) or "", "kind": "function",
             "signature": signature(node), "parameters": parameters(node, comments), "returns": result}
 
@@ -141,7 +142,8 @@ def module_entries(
     "List the public definitions that a notebook exports, in its order."
     entries = []
     for cell in notebook.cells:
-        if cell.cell_type != "code" or not {"export", "exports"} & directives(cell.source).keys(): continue
+        if cell.cell_type != "code" or not {"export", "exports"} & directives(cell.source).keys():
+            continue
         comments = comments_of(cell.source)
         for node in ast.parse(cell.source).body:
             if isinstance(node, Definition): entries += documented(node, comments)

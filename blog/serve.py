@@ -54,10 +54,12 @@ def saved(
     moments = {}
     for folder in folders:
         for place, _, names in os.walk(root/folder):
-            if os.path.basename(place).startswith((".", "__")): continue # checkpoints, and what Python keeps
+            if os.path.basename(place).startswith((".", "__")):
+                continue # checkpoints, and what Python keeps
             for name in names:
                 path = f"{place}/{name}"
-                with suppress(OSError): moments[path] = os.stat(path).st_mtime_ns # else it is gone
+                with suppress(OSError):
+                    moments[path] = os.stat(path).st_mtime_ns # else it is gone
     return moments
 
 
@@ -67,7 +69,8 @@ def end_when_asked():
     What is ignored from the start, as under nohup, stays so.
     """
     def end(number, _):
-        for each in ENDS: signal.signal(each, signal.SIG_IGN) # what follows is not cut short by asking twice
+        for each in ENDS:
+            signal.signal(each, signal.SIG_IGN) # what follows is not cut short by asking twice
         sys.exit(128 + number)
     for each in ENDS:
         if signal.getsignal(each) != signal.SIG_IGN: signal.signal(each, end)
@@ -139,7 +142,8 @@ class Server:
         "Make the index of the search, of the first state; `make site` makes it anew."
         indexing = [index_for_search(self.folder, name) for name in INDEXES]
         self.programs += indexing
-        for sentence in indexing_faults(indexing): print(f"mark1: {sentence}", flush=True)
+        for sentence in indexing_faults(indexing):
+            print(f"mark1: {sentence}", flush=True)
 
     def note_faults(self,
         name:str, # of a note that was saved
@@ -186,7 +190,8 @@ class Server:
         found = list(dict.fromkeys(self.found))
         for sentence in found:
             if sentence not in self.wrong: print(f"mark1: {sentence}", flush=True)
-        if self.stands and not self.fails: print("mark1: mended; the site is shown again", flush=True)
+        if self.stands and not self.fails:
+            print("mark1: mended; the site is shown again", flush=True)
         self.wrong = found
         self.found = []
         self.stands = self.fails
@@ -214,7 +219,8 @@ def serve(
     try:
         server.start()
         while server.goes_on():
-            if terminal and not sys.stdout.isatty(): return 129 # it was closed, and no signal has come
+            if terminal and not sys.stdout.isatty():
+                return 129 # it was closed, and no signal has come
             time.sleep(TICK)
         return 1
     finally: server.end()

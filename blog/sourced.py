@@ -14,7 +14,8 @@ def unsourced_numbers(
     "Look at the notes that have not been found sound before, by these very rules."
     kept = root/"_run"/"blog"/"sourced.json"
     known = set()
-    with suppress(OSError, ValueError): known = set(json.loads(kept.read_text())) # else all are looked at
+    with suppress(OSError, ValueError):
+        known = set(json.loads(kept.read_text())) # else all are looked at
     rules = b"".join((root/name).read_bytes() for name in ("blog/origins.py", "settings.ini"))
     marks = {name: hashlib.sha256(rules + text.encode()).hexdigest() for name, text in notes.items()}
     said = {name: unsourced(text, name) for name, text in notes.items() if marks[name] not in known}

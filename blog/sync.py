@@ -17,7 +17,8 @@ def workplace(
     roomy = os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 2e9
     folder = MEMORY if roomy else root/"_run"/"blog"
     for rest in folder.glob("mark1-site-*"): # of a build that was killed
-        if time.time() - rest.stat().st_mtime > 3600: shutil.rmtree(rest, ignore_errors=True)
+        if time.time() - rest.stat().st_mtime > 3600:
+            shutil.rmtree(rest, ignore_errors=True)
     return tempfile.TemporaryDirectory(prefix="mark1-site-", dir=folder)
 
 
@@ -34,7 +35,8 @@ def is_same(
     "Say whether two files hold the same, and the first is there at all."
     with suppress(OSError): # no Path: there are thousands
         if os.stat(one).st_size != os.stat(other).st_size: return False
-        with open(one, "rb", 0) as first, open(other, "rb", 0) as second: return first.read() == second.read()
+        with open(one, "rb", 0) as first, open(other, "rb", 0) as second:
+            return first.read() == second.read()
     return False
 
 
@@ -69,4 +71,5 @@ def bring_up_to_date(
     for name in there - wanted:
         if keep and name.startswith(keep): continue
         (site/name).unlink(missing_ok=True)
-        with suppress(OSError): os.removedirs((site/name).parent) # those that are empty now
+        with suppress(OSError):
+            os.removedirs((site/name).parent) # those that are empty now
