@@ -40,11 +40,13 @@ def pytest_sessionfinish(session):
 
 
 def run_cell(self):
-    if self.options["skip"] or is_skipped(self.cell.source): pytest.skip("marked not to be run")
+    if self.options["skip"] or is_skipped(self.cell.source):
+        pytest.skip("marked not to be run")
     result = self.parent.execution.result()
     index = next(place for place, cell in enumerate(self.parent.nb.cells) if cell is self.cell)
     if result.error and index == result.stopped: self.raise_cell_error(result.error)
-    if result.error and index > result.stopped: pytest.fail(f"not run: {result.error}", pytrace=False)
+    if result.error and index > result.stopped:
+        pytest.fail(f"not run: {result.error}", pytrace=False)
     self.test_outputs = result.notebook.cells[index].outputs
     if self.options["check"] and not self.compare_outputs(self.test_outputs, join_streams(self.cell.outputs)):
         self.raise_cell_error("Cell outputs differ", "\n".join(self.comparison_traceback))

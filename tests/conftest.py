@@ -20,7 +20,8 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from of_chapters import leave_out_others, pytest_addoption, pytest_ignore_collect  # noqa: F401 (hooks)
 
-if sys.__stdin__ is None: sys.__stdin__ = open(os.devnull) # closed, which pytest and IPython do not expect
+if sys.__stdin__ is None:
+    sys.__stdin__ = open(os.devnull) # closed, which pytest and IPython do not expect
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent # where this environment's commands are, also when it is not activated
@@ -76,7 +77,8 @@ def left_running(folder):
             words = (process/"cmdline").read_bytes().decode(errors="replace").split("\0")
             parent = int((process/"stat").read_text().rpartition(")")[2].split()[1])
             helper = parent == os.getpid() and any(name in word for name in helpers for word in words)
-            if any(words) and not helper: found.append(f"process {process.name}: {' '.join(words)[:200]}")
+            if any(words) and not helper:
+                found.append(f"process {process.name}: {' '.join(words)[:200]}")
     return found
 
 
@@ -99,13 +101,15 @@ def nothing_left(tmp_path_factory):
             patched.setenv(name, str(folder))
         patched.setattr(tempfile, "tempdir", None) # to be read anew
         yield
-        with suppress(AssertionError): wait_for(lambda: not left_running(own/"tmp"), WINDING_UP)
+        with suppress(AssertionError):
+            wait_for(lambda: not left_running(own/"tmp"), WINDING_UP)
         left = left_running(own/"tmp")
         left += [str(path) for folder in folders.values() for path in folder.rglob("*")]
     shutil.rmtree(own, ignore_errors=True)
     new = [str(ROOT/name) for name in sorted(repository_files() - files)]
     if "CI" in os.environ: left += new # where nobody else can have written it
-    elif new: warnings.warn(f"new since the tests began, by a test or by you: {', '.join(new)}")
+    elif new:
+        warnings.warn(f"new since the tests began, by a test or by you: {', '.join(new)}")
     assert not left, "tests left behind:\n" + "\n".join(left)
 
 
@@ -154,7 +158,8 @@ def pytest_terminal_summary(terminalreporter):
     ended = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
     noted = [each for report in ended if report.when == "call" for each in report.user_properties]
     faults = {said.partition(" | ")[0]: said for key, said in noted if key == "fault"} # each once
-    if faults: terminalreporter.section("faults: what happened, exit code, what was said")
+    if faults:
+        terminalreporter.section("faults: what happened, exit code, what was said")
     for said in faults.values(): terminalreporter.line(said)
     proved = Counter(module for key, module in noted if key == "exercise of")
     counts = ", ".join(f"{count} of {module}" for module, count in proved.items())
@@ -201,7 +206,8 @@ def short_folder():
 def copied_repository(tmp_path):
     "Copy the chapters, the library and the settings to where a run may write."
     caches = shutil.ignore_patterns(".ipynb_checkpoints", "__pycache__")
-    for name in ("nbs", "mark1", "benchmarks"): shutil.copytree(ROOT/name, tmp_path/name, ignore=caches)
+    for name in ("nbs", "mark1", "benchmarks"):
+        shutil.copytree(ROOT/name, tmp_path/name, ignore=caches)
     shutil.copy(ROOT/"settings.ini", tmp_path)
     return tmp_path
 

@@ -53,7 +53,8 @@ def pytest_ignore_collect(collection_path, config):
     "Do not even import files without a test that belongs to the chapters."
     chosen = chosen_chapters(config)
     if not chosen or not collection_path.match("test_*.py"): return None
-    if is_about(collection_path, chosen) or goes_through_chapters(collection_path): return None
+    if is_about(collection_path, chosen) or goes_through_chapters(collection_path):
+        return None
     return True
 
 

@@ -52,25 +52,29 @@ class Names:
         exported = re.findall(r"^#\|\s*default_exp\s+(\S+)", "\n".join(sources), re.MULTILINE)
         self.module = importlib.import_module(f"mark1.{exported[0]}") if exported else None
         for source in sources:
-            if directives(source).get("eval") != "false" and (tree := parsed(source)): self.add(tree)
+            if directives(source).get("eval") != "false" and (tree := parsed(source)):
+                self.add(tree)
 
     def add(self, tree):
         "Run the imports of a cell, and enter what it defines."
         for node in tree.body:
-            if isinstance(node, (ast.Import, ast.ImportFrom)): exec(ast.unparse(node), self.known)
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                exec(ast.unparse(node), self.known)
             elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
                 self.known[node.name] = getattr(self.module, node.name, None)
             else:
                 names = [name for name in ast.walk(node) if isinstance(name, ast.Name)]
                 for name in names:
-                    if isinstance(name.ctx, ast.Store): self.known.setdefault(name.id, None)
+                    if isinstance(name.ctx, ast.Store):
+                        self.known.setdefault(name.id, None)
                 self.add_made(node)
         called = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
         self.methods |= {function.attr for function in called if isinstance(function, ast.Attribute)}
 
     def add_made(self, node):
         "Enter the class of what one call makes, where that is known."
-        if not (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)): return
+        if not (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)):
+            return
         made = dotted(node.value.func) if isinstance(node.value, ast.Call) else None
         maker = self.known.get(made)
         kind = MADE_BY.get(made) or (maker if inspect.isclass(maker) else None)
@@ -79,7 +83,8 @@ class Names:
     def fault(self, name):
         "Say what is wrong with a dotted name, looked up as far as it is known; '' if nothing is."
         root, *rest = name.split(".")
-        if not rest and root in self.methods: return "" # `fine_tune(1)`, where a cell has learn.fine_tune(1)
+        if not rest and root in self.methods:
+            return "" # `fine_tune(1)`, where a cell has learn.fine_tune(1)
         if root not in self.known: return f"{root} does not exist"
         found = self.known[root]
         for part in rest:
@@ -129,8 +134,10 @@ def told(cells):
             yield from re.findall(r"`+([^`\n]+)`+", re.sub(r"```.*?```", "", cell.source, flags=re.DOTALL))
         tree = parsed(cell.source) if cell.cell_type == "code" else None
         for node in ast.walk(tree) if tree else ():
-            if isinstance(node, ast.Raise) and node.exc: yield from map(plain, ast.walk(node.exc))
-            for mark in getattr(node, "decorator_list", []): yield from asked(node, mark)
+            if isinstance(node, ast.Raise) and node.exc:
+                yield from map(plain, ast.walk(node.exc))
+            for mark in getattr(node, "decorator_list", []):
+                yield from asked(node, mark)
 
 
 def asked(solve, mark):
@@ -158,7 +165,8 @@ def faults(cells, chapter=""):
     for name, call in (each for text in told(cells) for each in calls(text)):
         fault = names.fault(name) or (names.misfit(call) if isinstance(call, ast.Call) else "")
         if fault: found[name] = fault
-        elif name in HARMLESS and isinstance(call, ast.Call): typed(names.known[name], call)
+        elif name in HARMLESS and isinstance(call, ast.Call):
+            typed(names.known[name], call)
     return {name: fault for name, fault in found.items() if (chapter, name) not in EXCEPTIONS}
 
 
@@ -226,4 +234,5 @@ def test_a_call_that_does_not_exist_is_noticed(kind):
 def test_a_hint_that_raises_is_noticed():
     wrong = nbformat.NotebookNode(cell_type="markdown", source="`hint(\"told-99\")`")
     imports = nbformat.NotebookNode(cell_type="code", source="from mark1.exercises import hint")
-    with pytest.raises(ValueError, match="no exercise 'told-99'"): faults([imports, wrong])
+    with pytest.raises(ValueError, match="no exercise 'told-99'"):
+        faults([imports, wrong])

@@ -90,7 +90,8 @@ def test_the_cell_of_a_chapter_installs_the_course(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}")
     cell = nbformat.read(ROOT/"nbs"/"01_first_model.ipynb", as_version=4).cells[2]
     shell = type("Shell", (InteractiveShell,), {"__module__": "google.colab._shell"})()
-    for _ in range(2): shell.run_cell(cell.source.replace("/content/", f"{home}/")).raise_error()
+    for _ in range(2):
+        shell.run_cell(cell.source.replace("/content/", f"{home}/")).raise_error()
     assert os.getcwd() == str(home/address.rpartition("/")[2]/"nbs") and os.path.exists("00_data.ipynb")
     # one for each time, where it stood
     assert (home/"installed").read_text() == "x" and open("installed").read() == "x"

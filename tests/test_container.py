@@ -332,7 +332,8 @@ def far(tmp_path):
     if not Path(program).exists() or os.geteuid():
         pytest.skip("no sshd that could be started as root; .ci/engine installs it on Debian")
     Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-    for name in ("host", "user"): run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path/name)
+    for name in ("host", "user"):
+        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path/name)
     shutil.copy(tmp_path/"user.pub", tmp_path/"authorized")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -94,7 +94,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self, code, content=b"", most=None):
         self.send_response(code)
-        if self.server.says_length: self.send_header("Content-Length", str(len(content)))
+        if self.server.says_length:
+            self.send_header("Content-Length", str(len(content)))
         self.send_header("ETag", self.server.tag)
         self.end_headers()
         self.wfile.write(content[:most])
@@ -335,7 +336,8 @@ def test_a_mirrored_archive_is_kept_apart_from_the_original(full, server):
 def cut(content): return content[:-200]
 
 
-def with_a_bit_turned(content): return content[:500] + bytes([content[500] ^ 1]) + content[501:]
+def with_a_bit_turned(content):
+    return content[:500] + bytes([content[500] ^ 1]) + content[501:]
 
 
 @pytest.mark.parametrize("damage", [
@@ -490,7 +492,8 @@ def test_a_broken_picture_among_the_photographs(full, server, run_here, outcome,
     archive_of(tmp_path/"served", Abyssinian_1=jpeg(), beagle_1=content)
     server.content = (tmp_path/"served"/NAME).read_bytes()
     server.listed = ""
-    with pytest.warns(UserWarning): said = outcome("a broken picture among the photographs", run_here())
+    with pytest.warns(UserWarning):
+        said = outcome("a broken picture among the photographs", run_here())
     assert reason in said
 
 
@@ -595,7 +598,8 @@ def test_a_home_that_cannot_be_written_to(full, run_here, outcome, tmp_path, mon
     monkeypatch.delenv("FASTAI_HOME")
     monkeypatch.setenv("HOME", home)
     assert f"{home}/.fastai/data" in outcome("a HOME where no data can be kept", run_here())
-    with pytest.raises(OSError, match="set FASTAI_HOME to a folder that you can write to"): drawings(2, 16)
+    with pytest.raises(OSError, match="set FASTAI_HOME to a folder that you can write to"):
+        drawings(2, 16)
     monkeypatch.setenv("FASTAI_HOME", str(tmp_path/"cache"))
     mends(full)
 

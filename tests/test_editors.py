@@ -35,7 +35,8 @@ def shown(client, source):
     "Run a cell in a kernel; what it prints comes back, name of the stream to text."
     said = {}
     def hook(message):
-        if message["msg_type"] == "stream": said[message["content"]["name"]] = message["content"]["text"]
+        if message["msg_type"] == "stream":
+            said[message["content"]["name"]] = message["content"]["text"]
     reply = client.execute_interactive(source, output_hook=hook, timeout=PATIENCE)
     assert reply["content"]["status"] == "ok", reply["content"]
     return said
@@ -82,7 +83,8 @@ def serving(runtime):
     for facts in runtime.glob("jpserver-*.json"):
         with suppress(OSError, ValueError): # half written, or not listening yet
             address = json.loads(facts.read_text())["url"]
-            if urllib.request.urlopen(f"{address}api", timeout=PATIENCE).status == 200: return address
+            if urllib.request.urlopen(f"{address}api", timeout=PATIENCE).status == 200:
+                return address
 
 
 def test_chapter_01_in_the_lab(lab):
@@ -105,7 +107,8 @@ def test_chapter_01_in_the_lab(lab):
     fresh = nbformat.from_dict(json.loads(json.dumps(stored)))
     for cell in fresh.cells:
         if cell.cell_type == "code": cell.outputs = []
-        if cell.cell_type == "code" and is_skipped(cell.source): cell.metadata["tags"] = ["skip-execution"]
+        if cell.cell_type == "code" and is_skipped(cell.source):
+            cell.metadata["tags"] = ["skip-execution"]
     manager = Attached(connection_file=str(runtime/f"kernel-{kernel}.json"), owns_kernel=False)
     manager.load_connection_file()
     client = notebook_client(fresh, ROOT/"nbs")

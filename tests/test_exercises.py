@@ -233,7 +233,8 @@ def test_a_function_that_should_raise(toy):
     def complex_root(x): return abs(x)**.5
     said = "not yet: complex_root(-1) gives 1; wanted is ValueError (x is negative)."
     assert judge("toy-1", complex_root) == ("wrong", said)
-    def careless(x): return __import__("math").sqrt(x) # a ValueError of its own, which will do
+    def careless(x):
+        return __import__("math").sqrt(x) # a ValueError of its own, which will do
     assert judge("toy-1", careless)[0] == "right"
 
 
@@ -300,7 +301,8 @@ def test_a_damaged_learner_file_harms_nothing(toy, learner, capsys, monkeypatch,
             monkeypatch.setattr("builtins.open", refuse)
         else: file.write_bytes(damage)
     toy()
-    for ask in (lambda: check("toy-1", 4), lambda: check("toy-1", 6), hint, progress): ask()
+    for ask in (lambda: check("toy-1", 4), lambda: check("toy-1", 6), hint, progress):
+        ask()
     monkeypatch.undo()
     assert "toy-1: right, 6. Three twos." in capsys.readouterr().out
     if isinstance(damage, bytes):

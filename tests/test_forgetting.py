@@ -70,7 +70,8 @@ def is_rehearsed(batches, old_items):
 def test_any_learner_rehearses(data, share, old_items):
     memory = Rehearsal(DataLoader(data, bs=16), per_class=2, share=share)
     is_rehearsed(seen(memory, data), old_items)
-    with pytest.raises(AssertionError): is_rehearsed(seen(None, data), old_items) # the control: no memory
+    with pytest.raises(AssertionError):
+        is_rehearsed(seen(None, data), old_items) # the control: no memory
 
 
 def test_only_what_it_says_is_kept_and_all_of_it_equally_often(data):
@@ -95,11 +96,13 @@ def test_the_memory_depends_on_its_seed_alone(data):
     (dict(per_class=1, share=1.), "share is 1"),
 ])
 def test_a_memory_that_cannot_be(data, options, said):
-    with pytest.raises(ValueError, match=said): Rehearsal(DataLoader(data, bs=16), **options)
+    with pytest.raises(ValueError, match=said):
+        Rehearsal(DataLoader(data, bs=16), **options)
 
 
 def test_a_loader_without_items(data):
-    with pytest.raises(ValueError, match="nothing to keep"): Rehearsal(DataLoader([], bs=4), 1)
+    with pytest.raises(ValueError, match="nothing to keep"):
+        Rehearsal(DataLoader([], bs=4), 1)
 
 
 @pytest.mark.parametrize("tasks, said", [

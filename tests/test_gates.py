@@ -39,7 +39,8 @@ def toys(tmp_path_factory):
     shutil.copytree(ROOT/"blog", home/"blog", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT/"settings.ini", home)
     (home/"blog"/"content"/"_index.md").write_text('+++\ntitle = "Toy"\n+++\n')
-    for name in ("nbs", "mark1", "lesson_notes/2021-12-19"): (home/name).mkdir(parents=True)
+    for name in ("nbs", "mark1", "lesson_notes/2021-12-19"):
+        (home/name).mkdir(parents=True)
     printed = new_output("stream", text="loss 0.25 after 13 of 80 steps\nloss 0.20 after 14 of 80 steps\n")
     Image.new("RGB", (6, 4), "teal").save(home/"lesson_notes"/"2021-12-19"/"here.png")
     number = new_code_cell("#| label: num-loss\nprint(1)", outputs=[printed])
@@ -83,7 +84,8 @@ def run(home, *words):
     What it says comes back, and its exit code. A test of the process itself starts one.
     """
     said, complained = StringIO(), StringIO()
-    with chdir(home), redirect_stdout(said), redirect_stderr(complained): code = command.main([*words])
+    with chdir(home), redirect_stdout(said), redirect_stderr(complained):
+        code = command.main([*words])
     return SimpleNamespace(returncode=code, stdout=said.getvalue(), stderr=complained.getvalue())
 
 
@@ -250,7 +252,8 @@ def test_a_note_as_another_engine_left_it(home):
 
 
 def test_the_note_that_the_project_grew_from(home):
-    if not SEED.exists(): pytest.skip(f"there is no {SEED}; put the note that the project grew from there")
+    if not SEED.exists():
+        pytest.skip(f"there is no {SEED}; put the note that the project grew from there")
     text = SEED.read_text()
     pictures = [line.split("/")[-1].rstrip(")") for line in text.splitlines() if line.startswith("![](")]
     assert len(pictures) == 7
@@ -340,7 +343,8 @@ def test_a_second_site_holds_nothing_of_the_first(home):
 
 def test_a_note_found_sound_is_looked_at_again_when_it_or_the_rules_change(home, monkeypatch):
     assert build(home, "A zebra.\n").returncode == 0 == build(home).returncode
-    for _ in range(2): assert "'17 %' has no source" in build(home, "It fell by 17 %.\n").stderr
+    for _ in range(2):
+        assert "'17 %' has no source" in build(home, "It fell by 17 %.\n").stderr
     assert build(home, "A zebra.\n").returncode == 0
     monkeypatch.setattr(sourced, "unsourced", lambda text, name: [f"{name}:6: looked at again"])
     assert build(home).returncode == 0 # control: it is not looked at
@@ -357,5 +361,6 @@ def test_a_site_is_built_in_memory_where_there_is_room(tmp_path, monkeypatch, me
     old.mkdir()
     os.utime(old, (0, 0))
     monkeypatch.setattr(sync, "MEMORY", tmp_path/("memory" if memory else "gone"))
-    with sync.workplace(tmp_path) as place: assert Path(place).parent == old.parent and not old.exists()
+    with sync.workplace(tmp_path) as place:
+        assert Path(place).parent == old.parent and not old.exists()
     assert not list(old.parent.iterdir())

@@ -44,8 +44,10 @@ class Inplace(nn.Module):
     def forward(self, x):
         x = self.act(self.first(x))
         x = F.avg_pool2d(self.act(self.second(x)), kernel_size=3, stride=2, ceil_mode=True)
-        if self.training is None: x = x*torch.sigmoid(self.gate(F.adaptive_avg_pool2d(x, 1)))
-        else: x = x + F.hardtanh(self.gate(x), 0., 3.)
+        if self.training is None:
+            x = x*torch.sigmoid(self.gate(F.adaptive_avg_pool2d(x, 1)))
+        else:
+            x = x + F.hardtanh(self.gate(x), 0., 3.)
         return self.head(x.mean((2, 3)))
 
 

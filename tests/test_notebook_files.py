@@ -89,7 +89,8 @@ def test_very_long_lines(mark1_here, toy_repository):
     home = toy_repository(_00_long=[f"print({printed})" for printed in PRINTED])
     path = home/"nbs"/"00_long.ipynb"
     nbformat.write(nbformat.read(path, 4), home/"nbs"/"index.ipynb")
-    for words in (["run"], ["refresh", "00"]): assert mark1_here(*words, cwd=home).returncode == 0
+    for words in (["run"], ["refresh", "00"]):
+        assert mark1_here(*words, cwd=home).returncode == 0
     (home/"nbs"/"index.ipynb").unlink()
     stored = [cell.outputs[0].text for cell in read_notebook(path).cells[-len(PRINTED):]]
     assert [text[-12:] for text in stored] == ["x"*11 + "\n", "1"*11 + "\n", "a\r\n", " 1 1 1 1 1 \n"]
@@ -110,6 +111,8 @@ def test_the_cases_that_came_from_elsewhere(mark1_here, toy_repository):
         shutil.copy(case, home/"nbs"/"42_case.ipynb")
         for command in ("run", "refresh"):
             result = mark1_here(command, "42", cwd=home)
-            if case.stem == "outputs": continue # stored ones, for the site: its code does not run
-            if case.stem in ("empty", "conflict"): assert "42_case.ipynb" in sentence(result, 2)
+            if case.stem == "outputs":
+                continue # stored ones, for the site: its code does not run
+            if case.stem in ("empty", "conflict"):
+                assert "42_case.ipynb" in sentence(result, 2)
             else: assert result.returncode == 0, f"{case.name}: {result.stderr}"

@@ -66,7 +66,8 @@ def stale(text, shown):
     "Say what a note embeds and the chapters do not show, or no longer; a sentence each."
     wrong = []
     for target, pick in EMBED.findall(text):
-        if not shown.get(target): wrong.append(f"{target} shows nothing, or is not there")
+        if not shown.get(target):
+            wrong.append(f"{target} shows nothing, or is not there")
         elif pick and picked(pick, shown[target]) is None:
             wrong.append(f"{target} does not say {pick!r}; it says: {shown[target]}")
     if len(EMBED.findall(text)) != text.count("{{<"):
@@ -203,7 +204,8 @@ def test_no_digit_is_overlooked(text):
     body = re.sub(r"\A\+\+\+.*?\n\+\+\+$", empty, text, flags=re.DOTALL | re.MULTILINE)
     digits = lambda text: re.findall(r"\d", text)
     listed = {}
-    for number in numbers(text): listed.setdefault(number.line, []).extend(digits(number.number))
+    for number in numbers(text):
+        listed.setdefault(number.line, []).extend(digits(number.number))
     for line, content in enumerate(body.splitlines(), 1):
         assert sorted(listed.get(line, [])) == sorted(digits(content)), content
 
@@ -298,7 +300,8 @@ def test_a_planted_stale_embed_is_found(kind, shown):
 
 
 def test_a_note_as_the_seed_was_written_has_no_number_without_origin():
-    if not SEED.exists(): pytest.skip(f"there is no {SEED}; put the note that the project grew from there")
+    if not SEED.exists():
+        pytest.skip(f"there is no {SEED}; put the note that the project grew from there")
     assert unsourced(SEED.read_text(encoding="utf-8"), "seed") == []
 
 

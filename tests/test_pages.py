@@ -268,7 +268,8 @@ def test_a_chapter_that_shows_a_warning_is_refused(tmp_path):
     ):
         cell = new_code_cell(source, outputs=[PRINTED, new_output("stream", name="stderr", text=text)])
         nbformat.write(new_notebook(cells=[new_markdown_cell("# Toy"), cell]), path)
-        with pytest.raises(ValueError) if refused else nullcontext() as caught: page_of(path)
+        with pytest.raises(ValueError) if refused else nullcontext() as caught:
+            page_of(path)
         assert not refused or str(caught.value) == (
             "nbs/01_toy.ipynb, cell 2: it shows a UserWarning with the name of a temporary file; "
             "mend what it warns of, and run `make refresh CHAPTERS=01_toy`"
@@ -351,7 +352,8 @@ def test_the_reference_agrees_with_what_python_says_of_the_modules(name):
         it = getattr(module, entry["name"])
         if entry["kind"] == "constant": continue
         assert entry["doc"] == (inspect.getdoc(it) if it.__doc__ else "")
-        if entry["kind"] == "class" and "__init__" not in vars(it): continue # takes what its base takes
+        if entry["kind"] == "class" and "__init__" not in vars(it):
+            continue # takes what its base takes
         of = inspect.signature(it)
         stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
         expected = list(of.parameters.values())

@@ -146,7 +146,8 @@ def numbers_without_control(sources):
         statements = [node for node in ast.parse(following).body if not isinstance(node, defined)]
         controls = [node for node in statements if "test_fail" in called(node)]
         asserted = set().union(*(called(node) for node in statements if node not in controls))
-        if not asserted & set().union(*(called(node) for node in controls)): missing.append(label)
+        if not asserted & set().union(*(called(node) for node in controls)):
+            missing.append(label)
     return missing
 
 

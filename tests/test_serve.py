@@ -288,7 +288,8 @@ def test_a_faulty_note_is_named_and_the_mended_one_is_shown(author, terminal):
                 other.write_text(FRONT.replace("2021-12-19", "2022-01-01") + f"Beside {kind}, {turn}.\n")
                 said = f"mark1: lesson_notes/2022-01-01.md:6: '{turn}' has no source"
                 typed.waits_for(said, start) # so it was seen
-                for place in ("2021-12-19", "2022-01-01"): shows(typed, shown, f"notes/{place}/", status=500)
+                for place in ("2021-12-19", "2022-01-01"):
+                    shows(typed, shown, f"notes/{place}/", status=500)
             if kind != "shortcode": # after which Hugo looks at no chapter
                 write_chapter(author.home, new_markdown_cell(f"A [link](99_{kind}.ipynb)."))
                 said = f"mark1: nbs/01_toy.ipynb, cell 4: the link leads to nbs/99_{kind}.ipynb"
@@ -303,7 +304,8 @@ def test_a_faulty_note_is_named_and_the_mended_one_is_shown(author, terminal):
         if shown:
             typed.waits_for("mark1: mended", start)
             shows(typed, f"Beside {kind}, 1.", "notes/2022-01-01/")
-        else: assert "mended" not in typed.said[start:] # the page was shown all the time
+        else:
+            assert "mended" not in typed.said[start:] # the page was shown all the time
         assert typed.said.count(said) == 1 # though Hugo says it with each build
 
 

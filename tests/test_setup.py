@@ -34,18 +34,21 @@ def test_a_python_that_does_not_fit(setup_script, monkeypatch, version):
 
 def test_a_python_without_venv(setup_script, monkeypatch):
     monkeypatch.setitem(sys.modules, "ensurepip", None)
-    with pytest.raises(SystemExit, match="sudo apt install python3"): setup_script.check_machine()
+    with pytest.raises(SystemExit, match="sudo apt install python3"):
+        setup_script.check_machine()
 
 
 def test_a_full_disk(setup_script, monkeypatch, tmp_path):
     monkeypatch.setattr(setup_script, "VENV", tmp_path/".venv")
     monkeypatch.setattr(setup_script.shutil, "disk_usage", lambda path: SimpleNamespace(free=1e9))
-    with pytest.raises(SystemExit, match=r"1\.0 GB of disk are free"): setup_script.check_machine()
+    with pytest.raises(SystemExit, match=r"1\.0 GB of disk are free"):
+        setup_script.check_machine()
 
 
 def test_no_network_for_the_packages(tmp_path):
     (tmp_path/"build").mkdir()
-    for name in ("setup.py", "requirements.txt"): shutil.copy(ROOT/"build"/name, tmp_path/"build")
+    for name in ("setup.py", "requirements.txt"):
+        shutil.copy(ROOT/"build"/name, tmp_path/"build")
     no_index = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path), "PIP_CONFIG_FILE": os.devnull}
     command = [sys.executable, tmp_path/"build"/"setup.py"]
     result = subprocess.run(command, env={**os.environ, **no_index}, capture_output=True, text=True)

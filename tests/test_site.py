@@ -163,7 +163,8 @@ def site(tmp_path_factory):
     base = f"http://127.0.0.1:{server.server_port}/some/sub/path/"
     command = [sys.executable, "blog/build.py", "--base", base]
     built = subprocess.run(command, cwd=root, capture_output=True, text=True)
-    if built.returncode: pytest.fail(f"the site could not be built:\n{built.stderr}", pytrace=False)
+    if built.returncode:
+        pytest.fail(f"the site could not be built:\n{built.stderr}", pytrace=False)
     folder = root/"_site"
     (web/"some"/"sub").mkdir(parents=True)
     (web/"some"/"sub"/"path").symlink_to(folder)

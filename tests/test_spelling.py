@@ -60,7 +60,8 @@ def pieces(path):
             yield f"{path.name}, cell {number}", text
     else:
         text = NO_PROSE.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), path.read_text(encoding="utf-8"))
-        for number, line in enumerate(text.splitlines(), 1): yield f"{path.name}:{number}", line
+        for number, line in enumerate(text.splitlines(), 1):
+            yield f"{path.name}:{number}", line
 
 
 @pytest.fixture(scope="module")

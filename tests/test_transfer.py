@@ -57,7 +57,8 @@ def tiny(pretrained=True):
         nn.ReLU(),
     )
     for layer in body:
-        if isinstance(layer, nn.BatchNorm2d): nn.init.uniform_(layer.running_var, .01, .1)
+        if isinstance(layer, nn.BatchNorm2d):
+            nn.init.uniform_(layer.running_var, .01, .1)
     return nn.Sequential(*body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(12, 2))
 
 
@@ -117,7 +118,8 @@ def trained(make, once, views=None, seed=0, **kwargs):
 def same(one, other):
     close = torch.testing.assert_close
     close(torch.tensor(one.recorder.values), torch.tensor(other.recorder.values), atol=1e-4, rtol=1e-4)
-    for p, q in zip(one.model.parameters(), other.model.parameters()): close(p, q, atol=1e-3, rtol=0)
+    for p, q in zip(one.model.parameters(), other.model.parameters()):
+        close(p, q, atol=1e-3, rtol=0)
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -128,7 +130,8 @@ def test_the_same_training_as_without(table, target, bs):
     make = lambda: loaders(table, target, bs=bs)
     reference, once = (trained(make, once, **kwargs) for once in (False, True))
     same(reference, once)
-    with pytest.raises(AssertionError): same(reference, trained(make, True, seed=1, **kwargs))
+    with pytest.raises(AssertionError):
+        same(reference, trained(make, True, seed=1, **kwargs))
 
 
 def test_other_orders_of_dealing(table):
@@ -194,7 +197,8 @@ def test_pictures_in_memory_that_change(table):
     activations = FrozenActivations(vision_learner(data.dataloaders(pictures, bs=6, num_workers=0), tiny))
     with activations: pass
     pictures[20][5, 5] = 255 - pictures[20][5, 5]
-    with pytest.raises(ValueError, match="list of pictures has changed"): activations.__enter__()
+    with pytest.raises(ValueError, match="list of pictures has changed"):
+        activations.__enter__()
 
 
 def test_the_pass_shows_how_far_it_is(table, capsys):

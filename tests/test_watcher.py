@@ -116,7 +116,8 @@ def test_what_fails_is_named_and_the_exit_code_says_so(home, command, fault):
     if not (Path(sys.prefix)/".mark1-ready").exists():
         pytest.skip("there is no environment made by `make`; type `make setup`")
     name, old, new, said = FAULTS[fault]
-    for low in ("00_low", "01_high"): (home/"nbs"/f"{low}.ipynb").unlink() # one chapter is enough here
+    for low in ("00_low", "01_high"):
+        (home/"nbs"/f"{low}.ipynb").unlink() # one chapter is enough here
     replace(home/name, old, new)
     result = check(home, *COMMANDS[command])
     shown = result.stdout + result.stderr

@@ -63,7 +63,8 @@ def test_pictures_of_a_size_that_a_network_cannot_take():
         lambda: ratios({"vit": (vision_transformer, 200)}, "vit"),
     )
     for ask in asking:
-        with pytest.raises(ValueError, match=r"cannot take pictures of 200 × 200 px \("): ask()
+        with pytest.raises(ValueError, match=r"cannot take pictures of 200 × 200 px \("):
+            ask()
     with pytest.raises(ValueError, match="Conv2d cannot take pictures of 3 × 3 px"):
         sizes(nn.Conv2d(3, 1, 5), 3)
 
@@ -87,8 +88,10 @@ def test_a_search_that_finds_nothing_says_why(table, asked, said):
 def test_a_search_of_a_table_that_lacks_something(table):
     with pytest.raises(ValueError, match="the table is empty"): search(table[:0])
     for asked in ({"seconds": 1}, {"megabytes": 9}, {"licence": "mit"}):
-        with pytest.raises(ValueError, match="the table has no column"): search(table[["accuracy"]], **asked)
-    with pytest.raises(ValueError, match="no column 'euros'"): front(table, cost="euros")
+        with pytest.raises(ValueError, match="the table has no column"):
+            search(table[["accuracy"]], **asked)
+    with pytest.raises(ValueError, match="no column 'euros'"):
+        front(table, cost="euros")
 
 
 def test_what_is_not_stated_does_not_fit(table):
@@ -139,7 +142,8 @@ def test_ratios_need_rounds_and_a_reference():
         ({"rounds": 0}, "rounds is 0"),
         ({"batch": 0}, "batch 0"),
     ]:
-        with pytest.raises(ValueError, match=said): ratios(toys, **{"reference": "one", **wrong})
+        with pytest.raises(ValueError, match=said):
+            ratios(toys, **{"reference": "one", **wrong})
     ticks = iter(np.arange(100.))
     assert ratios(toys, "one", clock=lambda: next(ticks)).loc["one"].tolist() == [1, 1, 1, .5]
 
