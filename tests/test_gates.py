@@ -277,8 +277,8 @@ def test_drafts_are_left_out_and_counted_and_future_notes_are_not(home):
 
 
 def test_the_site_where_the_repository_is_not(tmp_path):
-    command = [sys.executable, ROOT/"blog"/"build.py"]
-    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    words = [sys.executable, ROOT/"blog"/"build.py"]
+    result = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 2 and "is not inside the Mark 1 repository" in result.stderr
     assert "Traceback" not in result.stderr
 

@@ -47,8 +47,8 @@ def all_at_once(home, programs, listen):
     lines = []
     for turn in range(programs):
         kind = "forked" if turn % 4 else "plain"
-        said = f"{home}/said-{turn}"
-        lines.append(f'"$0" -c "$1" {kind} {listen} run --jobs 4 {limit} 2> {said} &')
+        file = f"{home}/said-{turn}"
+        lines.append(f'"$0" -c "$1" {kind} {listen} run --jobs 4 {limit} 2> {file} &')
     script = "\n".join([*lines, "wait"])
     environment = {**os.environ, "MARK1_KERNELS": "forked"}
     command = alone("sh", "-c", script, sys.executable, PROGRAM)

@@ -286,14 +286,14 @@ def test_a_faulty_note_is_named_and_the_mended_one_is_shown(author, terminal):
             shows(typed, shown, status=500)
             for turn in range(2):
                 other.write_text(FRONT.replace("2021-12-19", "2022-01-01") + f"Beside {kind}, {turn}.\n")
-                said = f"mark1: lesson_notes/2022-01-01.md:6: '{turn}' has no source"
-                typed.waits_for(said, start) # so it was seen
+                beside = f"mark1: lesson_notes/2022-01-01.md:6: '{turn}' has no source"
+                typed.waits_for(beside, start) # so it was seen
                 for place in ("2021-12-19", "2022-01-01"):
                     shows(typed, shown, f"notes/{place}/", status=500)
             if kind != "shortcode": # after which Hugo looks at no chapter
                 write_chapter(author.home, new_markdown_cell(f"A [link](99_{kind}.ipynb)."))
-                said = f"mark1: nbs/01_toy.ipynb, cell 4: the link leads to nbs/99_{kind}.ipynb"
-                typed.waits_for(said, start)
+                dead = f"mark1: nbs/01_toy.ipynb, cell 4: the link leads to nbs/99_{kind}.ipynb"
+                typed.waits_for(dead, start)
                 shows(typed, shown, status=500) # besides that of the chapter
                 author.chapter.write_text(chapter)
                 until(lambda: f"99_{kind}" not in get(typed)[1], lambda: get(typed))
