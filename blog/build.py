@@ -26,7 +26,7 @@ SITE = Path("_site") # below the repository
 
 def base_url(
 ) -> str:
-    "Where GitHub Pages shows the repository that settings.ini names."
+    "Say where GitHub Pages shows the repository that settings.ini names."
     owner, name = urlsplit(setting("git_url")).path.strip("/").split("/")
     return f"https://{owner}.github.io/{name}/"
 
@@ -58,7 +58,7 @@ def links_to_follow(
     changed:set[str], # of them
     anew:bool, # no site was there, or some page of it is gone
 ) -> set[str]: # pages
-    "The pages whose links may be dead: those of a site that is whole were found alive, so it takes a change."
+    "Find the pages whose links may be dead: in a site that is whole all were alive, so it takes a change."
     lost = (names_in(site/name) - names_in(built/name) for name in changed)
     return pages if anew or any(lost) else changed
 
@@ -77,14 +77,15 @@ def build(
         if not keeps: indexing.append(index_for_search(built, "pagefind/course"))
         follow = links_to_follow(site, built, pages, changed, anew=not whole or bool(gone))
         wrong = dead_links(built, base, root, follow) + indexing_faults(indexing)
-        if not wrong: bring_up_to_date(site, built, changed, "pagefind/course/" if keeps else None)
+        if not wrong:
+            bring_up_to_date(site, built, changed, "pagefind/course/" if keeps else None)
     return wrong
 
 
 def summary(
     root:Path, # the repository
 ) -> str:
-    "What the site holds; notes left out are counted."
+    "Say what the site holds; notes left out are counted."
     count = lambda folder: sum(1 for _ in (root/SITE/folder).glob("*/index.html"))
     some = lambda number, thing: f"{number} {thing}{'' if number == 1 else 's'}"
     left_out = sum(1 for _ in (root/"lesson_notes").glob("*.md")) - count("notes")

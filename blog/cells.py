@@ -12,7 +12,7 @@ EXERCISE = re.compile(r'@exercise\(\s*"([^"]+)"')
 def code_shown(
     source:str, # of a code cell
 ) -> str:
-    "The code of a cell without its directives and without what speaks to the test runner alone."
+    "Give the code of a cell without its directives and without what speaks to the test runner alone."
     lines = [line for line in source.splitlines() if not line.startswith(("#|", "# NBVAL_"))]
     return "\n".join(lines).strip("\n")
 
@@ -20,7 +20,7 @@ def code_shown(
 def is_imports(
     source:str, # of a code cell
 ) -> bool:
-    "Whether a cell does nothing but import."
+    "Say whether a cell does nothing but import."
     try: body = ast.parse(source).body
     except SyntaxError: return False # a cell with `!` or `%`
     return bool(body) and all(isinstance(node, (ast.Import, ast.ImportFrom)) for node in body)
@@ -30,9 +30,10 @@ def fold_summary(
     marks:dict[str, str], # of `directives`
     code:str, # of `code_shown`
 ) -> str: # '' where nothing is folded
-    "What stands above the folded code of a cell."
+    "Say what stands above the folded code of a cell."
     if is_imports(code): return "Imports"
-    if "exporti" in marks and "@exercise(" in code: return f"Answer: {', '.join(EXERCISE.findall(code))}"
+    if "exporti" in marks and "@exercise(" in code:
+        return f"Answer: {', '.join(EXERCISE.findall(code))}"
     if "exporti" in marks: return "Internal code"
     return marks.get("code-summary", "Code") if marks.get("code-fold") in ("true", "show") else ""
 
@@ -42,9 +43,11 @@ def cell_record(
     number:int, # its place in the notebook, from 0
     files:dict[str, bytes], # takes its pictures
 ) -> dict|None: # what the template reads; None for a cell of which nothing is shown
-    "What a page needs to know of a code cell. `SyntaxError` for one that is exported and is no Python."
-    marks, code = directives(cell.source), code_shown(cell.source)
-    if "hide" in marks or "default_exp" in marks or marks.get("include") == "false": return None
+    "Note what a page needs to know of a code cell. `SyntaxError` for one that is exported and is no Python."
+    marks = directives(cell.source)
+    code = code_shown(cell.source)
+    if "hide" in marks or "default_exp" in marks or marks.get("include") == "false":
+        return None
     label = marks.get("label", "")
     outputs = cell.outputs if marks.get("output") != "false" else []
     name = label or f"cell-{number}"

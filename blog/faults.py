@@ -12,7 +12,7 @@ def in_repository(
     root:Path, # the repository
     origins:dict, # of `make_pages`
 ) -> str: # one line
-    "An error of Hugo's, the file and line in it those that a person wrote."
+    "Put into an error of Hugo's the file and the line that a person wrote."
     line = re.sub(r'"([^"]+:\d+:\d+)"', r"\1", message.replace(f"{root}/", "")).strip()
     line = re.sub(r"^.*?(?=\S+:\d+: )", "", line, count=1) # what Hugo was doing when it found it
     line = re.sub(r"(\S+?:\d+):\d+(:|$)", r"\1\2", line) # columns are Hugo's, not the reader's
@@ -30,7 +30,7 @@ def in_repository(
 def front_matter_fault(
     text:str, # of a note
 ) -> tuple[int, str]|None: # line and sentence
-    "What is wrong with the TOML between a note's `+++` lines."
+    "Say what is wrong with the TOML between a note's `+++` lines."
     lines = text.splitlines()
     if not lines or lines[0].rstrip() != "+++":
         return 1, "it does not begin with front matter; write +++, title=, date= and +++ above the text"
@@ -51,7 +51,7 @@ def front_matter_fault(
 def front_matter_faults(
     notes:dict[str, str], # name to text
 ) -> list[str]: # a sentence each, with file and line
-    "What is wrong in the front matter of notes."
+    "Say what is wrong in the front matter of notes."
     found = {name: front_matter_fault(text) for name, text in notes.items()}
     return [f"{name}:{fault[0]}: {fault[1]}" for name, fault in found.items() if fault]
 
@@ -59,7 +59,7 @@ def front_matter_faults(
 def first_raw(
     path:Path, # Markdown
 ) -> tuple[int, str]: # line and tag
-    "Where a note first holds raw HTML."
+    "Say where a note first holds raw HTML."
     fenced = False
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         if line.lstrip().startswith(("```", "~~~")): fenced = not fenced
@@ -73,7 +73,7 @@ def complaints(
     root:Path, # the repository
     origins:dict, # of `make_pages`
 ) -> list[str]: # a sentence each, with file and line
-    "What is wrong, out of what Hugo says."
+    "Say what is wrong, out of what Hugo says."
     found = []
     for line in log.splitlines():
         raw = re.search(r'Raw HTML omitted while rendering "([^"]+)"', line)

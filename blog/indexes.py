@@ -37,7 +37,7 @@ def is_indexed(
     folder:str, # one of `INDEXES`
     differing:set[str], # files of the site that are new, changed or gone
 ) -> bool:
-    "Whether the index that is there is that of today's pages, made by today's Pagefind."
+    "Say whether the index that is there is that of today's pages, made by today's Pagefind."
     try: made_by = json.loads((site/folder/"pagefind-entry.json").read_text())["version"]
     except (OSError, ValueError, KeyError): return False
     differs = any(name.split("/")[0] in INDEXES[folder] for name in differing)

@@ -14,7 +14,7 @@ def where(
     text:str, # to be found in it
     root:Path, # the repository
 ) -> str: # 'file:line', or 'file' for a notebook
-    "The place of a text in a source."
+    "Give the place of a text in a source."
     name = source.relative_to(root)
     if source.suffix != ".md" or not source.exists(): return str(name)
     lines = source.read_text(encoding="utf-8").splitlines()
@@ -24,7 +24,7 @@ def where(
 def names_in(
     page:Path,
 ) -> set[str]: # of elements
-    "What a link may lead to on a page; nothing on what is no page."
+    "List what a link may lead to on a page; nothing on what is no page."
     if page.suffix != ".html" or not page.exists(): return set()
     return set(ID.findall(page.read_text(encoding="utf-8")))
 
@@ -35,7 +35,7 @@ def target_of(
     site:Path, # built
     base:str, # its address
 ) -> tuple[Path, str]|None: # a file, there or not, and a name on it or ''; None outside the site
-    "Where a link leads."
+    "Say where a link leads."
     prefix = urlsplit(base).path
     address = link.removeprefix(base.removesuffix(prefix)) if link.startswith(base) else link
     url = urlsplit(address.replace("&amp;", "&"))
@@ -69,8 +69,10 @@ def dead_links(
     root:Path, # the repository
     names:set[str], # files of the site, of which the pages are looked at
 ) -> list[str]: # a sentence each
-    "Links inside the site that lead to no page, or to no place on it."
-    ids, found, alive = cache(names_in), [], set() # alive: links that lead somewhere from any page
+    "Find links inside the site that lead to no page, or to no place on it."
+    ids = cache(names_in)
+    found = []
+    alive = set() # links that lead somewhere from any page
     for page in (site/name for name in sorted(names) if name.endswith(".html")):
         for link in set(LINK.findall(page.read_text(encoding="utf-8"))) - alive:
             place = target_of(link, page, site, base)

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 
 class Number(NamedTuple):
-    "A number in a note."
+    "Hold a number of a note."
     line: int # of the file, from 1
     number: str # as it is written; an embed and a link's target whole
     sentence: str # that it stands in, on one line
@@ -124,9 +124,10 @@ END = re.compile( # of a sentence
 def worth(
     number:str, # in digits or words
 ) -> float|None: # None for what is not worked out
-    "The value of a number; per cent and parts are of 1."
+    "Give the value of a number; per cent and parts are of 1."
     words = re.split(r"[ -]", number.lower())
-    if words[-1].removesuffix("s") in PARTS: return WORTH.get(words[0], 1)/PARTS[words[-1].removesuffix("s")]
+    if words[-1].removesuffix("s") in PARTS:
+        return WORTH.get(words[0], 1)/PARTS[words[-1].removesuffix("s")]
     if words[0] in WORTH and len(words) == 1: return WORTH[words[0]]
     if words[0] in WORTH and "cent" in words[1]: return WORTH[words[0]]/100
     try: value = float(number.rstrip(" %").replace(",", "").replace("−", "-"))
@@ -137,7 +138,7 @@ def worth(
 @cache
 def own_addresses(
 ) -> tuple[str, str]:
-    "How links into this repository, and into its site, can be told."
+    "Give what links into this repository, and into its site, can be told by."
     settings = (Path(__file__).resolve().parent.parent/"settings.ini").read_text(encoding="utf-8")
     owner, name = re.search(r"^git_url *= *\S+/([^/\s]+)/([^/\s]+?)/?$", settings, re.MULTILINE).groups()
     return f"{owner}/{name}", f"{owner}.github.io/{name}"
@@ -146,14 +147,14 @@ def own_addresses(
 def is_outside(
     link:str,
 ) -> bool:
-    "Whether a text leads outside the repository."
+    "Say whether a text leads outside the repository."
     return "://" in link and "//localhost" not in link and not any(own in link for own in own_addresses())
 
 
 def markers(
     text:str, # without what is no prose
 ) -> list[tuple[int, int]]: # where each starts and ends
-    "The numbers that open headings and list items; one that a wrapped line happens to begin with is none."
+    "Find the numbers that open headings and list items; one at the start of a wrapped line is none."
     found = []
     for match in MARKER.finditer(text):
         before = text[text.rfind("\n", 0, max(match.start() - 1, 0)) + 1:match.start()]
@@ -186,9 +187,11 @@ def without_markup(
     text:str, # a note
 ) -> tuple[str, list[Found], list[int]]: # as long; numbers in what is hidden; places that lead outside
     "Hide all of a note that is no prose."
-    prose, found, away = FRONT.sub(hide, text), [], []
+    prose = FRONT.sub(hide, text)
+    found, away = [], []
     for origin, needle, pattern in MARKUP:
-        if needle in prose: prose = pattern.sub(partial(mask, origin, found, away), prose)
+        if needle in prose:
+            prose = pattern.sub(partial(mask, origin, found, away), prose)
     return prose, found, away
 
 
@@ -206,19 +209,22 @@ def without_markers(
 def defined_outside(
     text:str, # a note
 ) -> list[int]: # places
-    "Where a note uses a footnote or a link that is defined elsewhere in it and leads outside."
+    "Find where a note uses a footnote or a link that is defined elsewhere in it and leads outside."
     places = []
     if "]:" not in text: return places
     for name, target in re.findall(r"^ {0,3}(\[[^\]]+\]):(.*(?:\n(?! {0,3}\[).+)*)", text, re.MULTILINE):
-        if is_outside(target): places += [match.start() for match in re.finditer(re.escape(name), text)]
+        if is_outside(target):
+            places += [match.start() for match in re.finditer(re.escape(name), text)]
     return places
 
 
 def measured(
     sentence:str, # on one line
 ) -> list[Found]: # the origin None where the sentence alone gives none
-    "The numbers of a sentence."
-    found, lower, at = [], sentence.translate(LOWER), 0
+    "Find the numbers of a sentence."
+    found = []
+    lower = sentence.translate(LOWER)
+    at = 0
     while first := START.search(lower, at):
         start = first.start()
         tried = ((pattern.match(sentence, start), origin) for origin, pattern in REASONS.items())
@@ -246,7 +252,7 @@ def located(
 def numbers(
     text:str, # a note
 ) -> list[Number]: # in the order of the text
-    "Every number of a note with its origin, markup included and front matter left out."
+    "Find every number of a note with its origin, markup included and front matter left out."
     text = text.removeprefix("\ufeff").replace("\r\n", "\n")
     prose, found, away = without_markup(text)
     coded = [(start, worth(number)) for start, number, origin in found if origin == "code"]
@@ -270,7 +276,7 @@ def unsourced(
     text:str, # a note
     name:str, # of its file
 ) -> list[str]: # a sentence each
-    "What to say of the numbers without an origin."
+    "Give what to say of the numbers without an origin."
     return [f"{name}:{line}: {number!r} has no source; embed it from the cell that measures it, "
             f"cite a source in the same sentence, or do without: {sentence}"
             for line, number, sentence, origin in numbers(text) if origin is None]

@@ -12,7 +12,7 @@ NUMBER = re.compile(r"[-+−]?[\d,]*\.?\d+(e[-+]?\d+)? ?%?|\d+(:\d\d)+|nan|NaN|"
 def joined(
     text:str|list[str], # as notebook files hold it
 ) -> str:
-    "A text of a notebook, in one piece."
+    "Join a text of a notebook to one piece."
     return text if isinstance(text, str) else "".join(text)
 
 
@@ -25,7 +25,8 @@ def strip(
         if element.tag in LOST or not isinstance(element.tag, str): element.drop_tree()
         elif element.tag not in KEPT: element.drop_tag()
         else:
-            for name in set(element.attrib) - {"colspan", "rowspan"}: del element.attrib[name]
+            for name in set(element.attrib) - {"colspan", "rowspan"}:
+                del element.attrib[name]
 
 
 def mark_headings(
@@ -53,8 +54,8 @@ def set_right(
 def plain_table(
     markup:str, # HTML that a cell has put out
 ) -> str: # '' where it holds no text
-    "A table without styles, scripts, borders and whatever else would break the page's own look or rules."
-    from lxml import html # here, for most builds change no chapter, and do not need it
+    "Give a table without styles, scripts, borders and what else would break the page's look or rules."
+    from lxml import html  # here, for most builds change no chapter, and do not need it
     tree = html.fragment_fromstring(markup, create_parent="div")
     strip(tree)
     mark_headings(tree)
@@ -68,7 +69,7 @@ def shown(
     name:str, # what a picture's file is called, without its ending
     files:dict[str, bytes], # takes the picture
 ) -> dict[str, str]|None: # 'picture' (a file), 'table' (HTML), 'markdown' or 'text'; None for nothing to show
-    "What the page shows of one output."
+    "Give what the page shows of one output."
     data = output.get("data", {})
     for kind, ending in PICTURES.items():
         if kind not in data: continue

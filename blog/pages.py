@@ -46,14 +46,15 @@ def checked_record(
     chapter:Chapter, # that it stands in
     files:dict[str, bytes], # takes its pictures
 ) -> dict|None: # of `cell_record`
-    "What the page needs to know of a cell. `ValueError` for one that shows a warning or exports no Python."
+    "Note what the page needs of a cell. `ValueError` for one that shows a warning or exports no Python."
     place = f"nbs/{chapter.place}, cell {number + 1}"
     try: record = cell_record(cell, number, files)
     except SyntaxError as error:
         raise ValueError(f"{place}: it is exported and is no Python: {error.msg}") from error
     warned = record and WARNING.search("\n".join(output.get("text", "") for output in record["outputs"]))
-    if warned: raise ValueError(f"{place}: it shows a {warned[1]} with the name of a temporary file; "
-                                f"mend what it warns of, and run `make refresh CHAPTERS={chapter.name}`")
+    if warned:
+        raise ValueError(f"{place}: it shows a {warned[1]} with the name of a temporary file; "
+                         f"mend what it warns of, and run `make refresh CHAPTERS={chapter.name}`")
     return record
 
 
@@ -62,15 +63,17 @@ def parts_of(
     begin:int, # where the prose of the first cell begins, after the title
     files:dict[str, bytes], # takes the pictures
 ) -> tuple[list[tuple[int, str]], list[dict]]: # cell, from 1, and Markdown; records it calls for
-    "The parts of a page, in the order of the cells."
+    "Give the parts of a page, in the order of the cells."
     parts, records = [], []
     for number, cell in enumerate(chapter.notebook.cells):
         text = ""
         if cell.get("id") == "elsewhere": continue # the page has such links of its own
-        if cell.cell_type == "markdown": text = cell.source if number else cell.source[begin:]
+        if cell.cell_type == "markdown":
+            text = cell.source if number else cell.source[begin:]
         if cell.cell_type == "code" and (record := checked_record(cell, number, chapter, files)):
             markdown = [output["markdown"] for output in record["outputs"] if "markdown" in output]
-            follows = parts and parts[-1][0] == number and is_imports(chapter.notebook.cells[number - 1].source)
+            before = chapter.notebook.cells[number - 1].source
+            follows = parts and parts[-1][0] == number and is_imports(before)
             if follows and not record["outputs"] and is_imports(cell.source):
                 records[-1]["code"] += f"\n\n{record['code']}" # one fold for both
                 parts[-1] = number + 1, parts[-1][1]
@@ -94,12 +97,15 @@ def place_in_the_book(
 def chapter_page(
     chapter:Chapter,
 ) -> tuple[dict, str, dict[str, bytes], Starts]: # front matter, Markdown, pictures; lines of the Markdown
-    "A notebook as the parts of a page. `ValueError` where it has no title or shows a warning."
+    "Turn a notebook into the parts of a page. `ValueError` where it has no title or shows a warning."
     cells = chapter.notebook.cells
     title = TITLE.match(cells[0].source if cells else "")
     if not title:
-        raise ValueError(f"nbs/{chapter.place}: it does not begin with a title, '# …'; write one into its first cell")
-    files, starts, line = {}, [], 1
+        raise ValueError(f"nbs/{chapter.place}: it does not begin with a title, '# …'; "
+                         "write one into its first cell")
+    files = {}
+    starts = []
+    line = 1
     parts, records = parts_of(chapter, title.end(), files)
     for number, text in parts:
         starts.append((line, number))
@@ -130,7 +136,7 @@ def page_text(
     front:dict, # front matter
     body:str="", # Markdown
 ) -> bytes:
-    "A page as Hugo reads it, its front matter in JSON."
+    "Write a page as Hugo reads it, its front matter in JSON."
     return (json.dumps(front, indent=1, ensure_ascii=False) + "\n\n" + body + "\n").encode()
 
 
@@ -138,19 +144,21 @@ def colour(
     records:list[dict], # of `cell_record`
 ):
     "Colour the code of cells: once, as pages are kept; Hugo would do it in each build."
-    from pygments import highlight # here, for most builds change no chapter, and do not need it
+    from pygments import highlight  # here, for most builds change no chapter, and do not need it
     from pygments.formatters import HtmlFormatter
     from pygments.lexers import PythonLexer
-    lexer, spans = PythonLexer(), HtmlFormatter(nowrap=True)
+    lexer = PythonLexer()
+    spans = HtmlFormatter(nowrap=True)
     for record in records:
-        if record["code"]: record["code"] = highlight(record["code"], lexer, spans).strip("\n")
+        if record["code"]:
+            record["code"] = highlight(record["code"], lexer, spans).strip("\n")
 
 
 def module_page(
     chapter:Chapter,
     weight:int, # its place in lists
 ) -> bytes|None: # None where it exports nothing public
-    "Make the page of the module that a chapter exports."
+    "Make the page of a module."
     entries = module_entries(chapter.notebook)
     names = ", ".join(entry["name"] for entry in entries)
     if entries: return page_text({
@@ -165,7 +173,7 @@ def pages_of(
     weight:int, # its place in lists
     library:Path, # folder of the modules
 ) -> tuple[dict[str, bytes], Starts]: # files, below `PAGES`; lines counted in the file
-    "The page of a notebook, and that of the module it exports."
+    "Make the page of a notebook, and that of the module it exports."
     chapter = chapter_at(path, library)
     front, body, files, starts = chapter_page(chapter)
     colour(front["cells"])
@@ -197,7 +205,7 @@ def write_fault(
 def notebooks_of(
     folder:Path, # of the notebooks
 ) -> dict[str, Path]: # place of a page, below `PAGES`, to its notebook
-    "The notebooks that become pages, in the order of the lists."
+    "List the notebooks that become pages, in the order of the lists."
     notebooks = {f"chapters/{path.stem}": path for path in find_chapters(folder)}
     notebooks |= {"glossary": folder/"glossary.ipynb", "start": folder/"index.ipynb"}
     return {place: path for place, path in notebooks.items() if path.exists()}
@@ -210,8 +218,10 @@ def make_pages(
     library, folder = root/setting("lib_path"), root/PAGES
     makers = [*sorted(Path(__file__).parent.glob("*.py")), *sorted(library.rglob("*.py"))]
     rules = b"".join(path.read_bytes() for path in makers)
-    kept, pages, origins, faults = {}, {}, {}, []
-    with suppress(OSError, ValueError): kept = json.loads((root/KEPT_PAGES).read_bytes())
+    kept, pages, origins = {}, {}, {}
+    faults = []
+    with suppress(OSError, ValueError):
+        kept = json.loads((root/KEPT_PAGES).read_bytes())
     for weight, (place, path) in enumerate(notebooks_of(root/"nbs").items(), 1):
         page = kept.get(place, {})
         try:
@@ -228,6 +238,7 @@ def make_pages(
         origins[str(PAGES/place/"index.md")] = f"nbs/{Chapter(path, {}, library).place}", page["starts"]
     files = {name for page in pages.values() for name in page["files"]}
     for path in folder.rglob("*"):
-        if path.is_file() and path.relative_to(folder).as_posix() not in files: path.unlink()
+        if path.is_file() and path.relative_to(folder).as_posix() not in files:
+            path.unlink()
     write(root/KEPT_PAGES, json.dumps(pages).encode())
     return origins, faults

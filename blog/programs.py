@@ -10,13 +10,14 @@ from mark1.workshop.notebook import setting
 def binary(
     place:str, # below site-packages
 ) -> str:
-    """A program that a Python package brings; the package's own wrapper prints a line too many.
+    """Find a program that a Python package brings; the package's own wrapper prints a line too many.
 
     `FileNotFoundError` without it.
     """
     path = Path(sysconfig.get_path("platlib"))/place
     found = [each for each in (path, path.with_suffix(".exe")) if each.is_file()]
-    if not found: raise FileNotFoundError(f"{path.name} is not installed; run `make setup`")
+    if not found:
+        raise FileNotFoundError(f"{path.name} is not installed; run `make setup`")
     return str(found[0])
 
 

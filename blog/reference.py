@@ -11,7 +11,7 @@ Definition = ast.FunctionDef | ast.ClassDef | ast.Assign
 def public_names(
     node:ast.stmt, # at the top level of a cell
 ) -> list[str]: # of a function, a class, or constants
-    "The public names that a statement defines."
+    "List the public names that a statement defines."
     names = []
     if isinstance(node, (ast.FunctionDef, ast.ClassDef)): names = [node.name]
     for target in getattr(node, "targets", []):
@@ -23,14 +23,14 @@ def public_names(
 def names_defined(
     source:str, # of a code cell
 ) -> list[str]: # functions, classes and constants, in their order
-    "The public names that a cell defines at its top level."
+    "List the public names that a cell defines at its top level."
     return [name for node in ast.parse(source).body for name in public_names(node)]
 
 
 def comments_of(
     source:str, # Python
 ) -> dict[int, str]: # line to the comment on it
-    "Comments, without their hash."
+    "Read comments, without their hash."
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
     comments = (token for token in tokens if token.type == tokenize.COMMENT)
     return {token.start[0]: token.string.lstrip("# ").strip() for token in comments}
@@ -40,7 +40,7 @@ def parameters(
     function:ast.FunctionDef,
     comments:dict[int, str], # of `comments_of`
 ) -> list[dict[str, str]]: # name, type, default, doc
-    "What a function takes, each with the comment on its line."
+    "List what a function takes, each with the comment on its line."
     args = function.args
     plain = [*args.posonlyargs, *args.args]
     defaults = dict(zip([arg.arg for arg in plain[len(plain) - len(args.defaults):]], args.defaults))
@@ -62,7 +62,7 @@ def parameters(
 def signature(
     node:ast.FunctionDef,
 ) -> str:
-    "How a function is called: its parameters and defaults without types."
+    "Say how a function is called: its parameters and defaults without types."
     args = ast.parse(ast.unparse(node.args).join(["def f(", "): pass"])).body[0].args # a copy
     for group in (args.posonlyargs, args.args):
         if group and group[0].arg in ("self", "cls"): del group[0]
@@ -75,7 +75,7 @@ def fields(
     node:ast.ClassDef,
     comments:dict[int, str], # of `comments_of`
 ) -> list[dict[str, str]]: # as of `parameters`
-    "The annotated fields of a class, which a dataclass or a named tuple takes."
+    "List the annotated fields of a class, which a dataclass or a named tuple takes."
     return [{"name": child.target.id, "type": ast.unparse(child.annotation),
              "default": ast.unparse(child.value) if child.value else "",
              "doc": comments.get(child.end_lineno, "")}
@@ -86,8 +86,10 @@ def constants(
     node:ast.Assign,
     comments:dict[int, str], # of `comments_of`
 ) -> list[dict]: # as of `documented`
-    "What the library reference says of constants; of several assigned at once, each with its own value."
-    target, value, names = node.targets[0], node.value, public_names(node)
+    "Write what the library reference says of constants; several assigned at once have their own values."
+    target = node.targets[0]
+    value = node.value
+    names = public_names(node)
     texts = [ast.unparse(node)]*len(names)
     if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
         if len(target.elts) == len(value.elts) == len(names):
@@ -101,7 +103,7 @@ def class_entry(
     node:ast.ClassDef,
     comments:dict[int, str], # of `comments_of`
 ) -> dict: # as of `documented`
-    "What the library reference says of a class."
+    "Write what the library reference says of a class."
     functions = [child for child in node.body if isinstance(child, ast.FunctionDef)]
     made = [child for child in functions if child.name == "__init__"]
     bases = ", ".join(map(ast.unparse, node.bases))
@@ -115,9 +117,11 @@ def function_entry(
     node:ast.FunctionDef,
     comments:dict[int, str], # of `comments_of`
 ) -> dict: # as of `documented`
-    "What the library reference says of a function."
-    returns, result = node.returns, None
-    if returns: result = {"type": ast.unparse(returns), "doc": comments.get(returns.end_lineno, "")}
+    "Write what the library reference says of a function."
+    returns = node.returns
+    result = None
+    if returns:
+        result = {"type": ast.unparse(returns), "doc": comments.get(returns.end_lineno, "")}
     return {"name": node.name, "doc": ast.get_docstring(node) or "", "kind": "function",
             "signature": signature(node), "parameters": parameters(node, comments), "returns": result}
 
@@ -126,7 +130,7 @@ def documented(
     node:Definition,
     comments:dict[int, str], # of `comments_of`
 ) -> list[dict]: # name, kind, signature, doc, parameters, returns, methods; several for several constants
-    "What the library reference says of a statement that defines something public."
+    "Write what the library reference says of a statement that defines something public."
     if isinstance(node, ast.Assign): return constants(node, comments)
     if not public_names(node): return []
     return [class_entry(node, comments) if isinstance(node, ast.ClassDef) else function_entry(node, comments)]
@@ -135,10 +139,11 @@ def documented(
 def module_entries(
     notebook:dict, # as execnb reads it
 ) -> list[dict]: # as of `documented`
-    "The public definitions that a notebook exports, in its order."
+    "List the public definitions that a notebook exports, in its order."
     entries = []
     for cell in notebook.cells:
-        if cell.cell_type != "code" or not {"export", "exports"} & directives(cell.source).keys(): continue
+        if cell.cell_type != "code" or not {"export", "exports"} & directives(cell.source).keys():
+            continue
         comments = comments_of(cell.source)
         for node in ast.parse(cell.source).body:
             if isinstance(node, Definition): entries += documented(node, comments)

@@ -38,7 +38,7 @@ if hasattr(signal, "SIGHUP"): ENDS.append(signal.SIGHUP) # Windows lacks it
 def free_port(
     wanted:int, # 0 for any
 ) -> int:
-    "The wanted port of the loopback address, or another where it is in use."
+    "Give the wanted port of the loopback address, or another where it is in use."
     for port in (wanted, 0):
         with socket.socket() as probe, suppress(OSError, OverflowError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1) # one just let go is free
@@ -50,14 +50,16 @@ def saved(
     root:Path, # the repository
     folders:tuple[str, ...], # in it
 ) -> dict[str, int]: # path to the moment of its last change
-    "When each file was last saved."
+    "Say when each file was last saved."
     moments = {}
     for folder in folders:
         for place, _, names in os.walk(root/folder):
-            if os.path.basename(place).startswith((".", "__")): continue # checkpoints, and what Python keeps
+            if os.path.basename(place).startswith((".", "__")):
+                continue # checkpoints, and what Python keeps
             for name in names:
                 path = f"{place}/{name}"
-                with suppress(OSError): moments[path] = os.stat(path).st_mtime_ns # else it is gone
+                with suppress(OSError):
+                    moments[path] = os.stat(path).st_mtime_ns # else it is gone
     return moments
 
 
@@ -67,14 +69,15 @@ def end_when_asked():
     What is ignored from the start, as under nohup, stays so.
     """
     def end(number, _):
-        for each in ENDS: signal.signal(each, signal.SIG_IGN) # what follows is not cut short by asking twice
+        for each in ENDS:
+            signal.signal(each, signal.SIG_IGN) # what follows is not cut short by asking twice
         sys.exit(128 + number)
     for each in ENDS:
         if signal.getsignal(each) != signal.SIG_IGN: signal.signal(each, end)
 
 
 def end_with_parent():
-    "In a child on Linux: be ended when the parent is killed."
+    "Be ended, in a child on Linux, when the parent is killed."
     ctypes.CDLL(None).prctl(1, signal.SIGTERM) # 1 is PR_SET_PDEATHSIG
 
 
@@ -82,23 +85,31 @@ TIED = {"preexec_fn": end_with_parent} if sys.platform == "linux" else {} # else
 
 
 class Server:
-    "Hugo with live reload, drafts included."
+    "Run Hugo with live reload, drafts included."
 
     def __init__(self,
         root:Path, # the repository
         wanted:int, # port
     ):
-        self.root, self.port = root, free_port(wanted)
-        self.address, self.folder = f"http://localhost:{self.port}/", root/SERVED/str(self.port)
+        self.root = root
+        self.port = free_port(wanted)
+        self.address = f"http://localhost:{self.port}/"
+        self.folder = root/SERVED/str(self.port)
         self.taken = f"; port {wanted} is in use" if wanted not in (0, self.port) else ""
-        self.origins, self.programs, self.hugo = {}, [], None
+        self.origins = {}
+        self.programs = []
+        self.hugo = None
 
     def start(self):
         "Make the pages, and start Hugo on them."
-        self.all, self.chapters = saved(self.root, ALL), saved(self.root, MADE_OF) # before anything is read
-        self.latest, self.serves = self.chapters, False
-        self.wrong, self.stands = [], False # what is wrong, and whether the site stands still for it
-        self.found, self.fails = [], False # the same, of the build at work
+        self.all = saved(self.root, ALL) # before anything is read, as the next
+        self.chapters = saved(self.root, MADE_OF)
+        self.latest = self.chapters
+        self.serves = False
+        self.wrong = [] # what is wrong
+        self.stands = False # whether the site stands still for it
+        self.found = [] # what is wrong in the build at work
+        self.fails = False # whether it fails
         shutil.rmtree(self.folder, ignore_errors=True)
         for name in ("chapters", "library"):
             (self.root/PAGES/name).mkdir(parents=True, exist_ok=True) # Hugo watches what is there
@@ -109,7 +120,8 @@ class Server:
             text=True, encoding="utf-8",
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             process_group=0, **TIED) # Ctrl-C reaches this process alone, which then ends Hugo
-        self.programs, self.lines = [self.hugo], SimpleQueue()
+        self.programs = [self.hugo]
+        self.lines = SimpleQueue()
         self.reader = Thread(target=lambda: [self.lines.put(line) for line in self.hugo.stdout], daemon=True)
         self.reader.start()
 
@@ -130,12 +142,13 @@ class Server:
         "Make the index of the search, of the first state; `make site` makes it anew."
         indexing = [index_for_search(self.folder, name) for name in INDEXES]
         self.programs += indexing
-        for sentence in indexing_faults(indexing): print(f"mark1: {sentence}", flush=True)
+        for sentence in indexing_faults(indexing):
+            print(f"mark1: {sentence}", flush=True)
 
     def note_faults(self,
         name:str, # of a note that was saved
     ) -> list[str]: # a sentence each
-        "What is wrong in a note that Hugo does not see."
+        "Note what is wrong in a note that Hugo does not see."
         place = f"lesson_notes/{name}"
         try: text = (self.root/place).read_text(encoding="utf-8")
         except (OSError, ValueError): return [] # it is gone, or Hugo says it
@@ -177,8 +190,12 @@ class Server:
         found = list(dict.fromkeys(self.found))
         for sentence in found:
             if sentence not in self.wrong: print(f"mark1: {sentence}", flush=True)
-        if self.stands and not self.fails: print("mark1: mended; the site is shown again", flush=True)
-        self.wrong, self.found, self.stands, self.fails = found, [], self.fails, False
+        if self.stands and not self.fails:
+            print("mark1: mended; the site is shown again", flush=True)
+        self.wrong = found
+        self.found = []
+        self.stands = self.fails
+        self.fails = False
 
     def end(self):
         "End Hugo, and Pagefind where it is at work."
@@ -197,11 +214,13 @@ def serve(
 ) -> int: # exit code
     "Serve the site until Ctrl-C."
     end_when_asked()
-    server, terminal = Server(root, port), sys.stdout.isatty()
+    server = Server(root, port)
+    terminal = sys.stdout.isatty()
     try:
         server.start()
         while server.goes_on():
-            if terminal and not sys.stdout.isatty(): return 129 # it was closed, and no signal has come
+            if terminal and not sys.stdout.isatty():
+                return 129 # it was closed, and no signal has come
             time.sleep(TICK)
         return 1
     finally: server.end()

@@ -12,8 +12,10 @@ def unsourced_numbers(
     notes:dict[str, str], # name to text
 ) -> list[str]: # a sentence for each number without an origin
     "Look at the notes that have not been found sound before, by these very rules."
-    kept, known = root/"_run"/"blog"/"sourced.json", set()
-    with suppress(OSError, ValueError): known = set(json.loads(kept.read_text())) # else all are looked at
+    kept = root/"_run"/"blog"/"sourced.json"
+    known = set()
+    with suppress(OSError, ValueError):
+        known = set(json.loads(kept.read_text())) # else all are looked at
     rules = b"".join((root/name).read_bytes() for name in ("blog/origins.py", "settings.ini"))
     marks = {name: hashlib.sha256(rules + text.encode()).hexdigest() for name, text in notes.items()}
     said = {name: unsourced(text, name) for name, text in notes.items() if marks[name] not in known}

@@ -13,28 +13,30 @@ MEMORY = Path("/dev/shm") # where Linux keeps files in memory
 def workplace(
     root:Path, # the repository
 ) -> tempfile.TemporaryDirectory:
-    "A folder to build in: in memory, where many files are made much quicker, if there is room; else in _run."
+    "Give a folder to build in: in memory, where many files are made quicker, if there is room; else in _run."
     roomy = os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 2e9
     folder = MEMORY if roomy else root/"_run"/"blog"
     for rest in folder.glob("mark1-site-*"): # of a build that was killed
-        if time.time() - rest.stat().st_mtime > 3600: shutil.rmtree(rest, ignore_errors=True)
+        if time.time() - rest.stat().st_mtime > 3600:
+            shutil.rmtree(rest, ignore_errors=True)
     return tempfile.TemporaryDirectory(prefix="mark1-site-", dir=folder)
 
 
 def files_of(
     folder:Path,
 ) -> set[str]: # names below it
-    "All files in a folder and its folders."
+    "List all files in a folder and its folders."
     return {f"{place}/{name}"[len(str(folder)) + 1:] for place, _, names in os.walk(folder) for name in names}
 
 
 def is_same(
     one:str, other:str, # paths; the second is there
 ) -> bool:
-    "Whether two files hold the same, and the first is there at all."
+    "Say whether two files hold the same, and the first is there at all."
     with suppress(OSError): # no Path: there are thousands
         if os.stat(one).st_size != os.stat(other).st_size: return False
-        with open(one, "rb", 0) as first, open(other, "rb", 0) as second: return first.read() == second.read()
+        with open(one, "rb", 0) as first, open(other, "rb", 0) as second:
+            return first.read() == second.read()
     return False
 
 
@@ -42,7 +44,7 @@ def compare(
     site:Path, # that was there
     built:Path, # the new one, without indexes of the search
 ) -> tuple[set[str], set[str], set[str], bool]: # files; those changed; those gone; whether the old is whole
-    "What differs between two sites, the indexes of the search aside."
+    "Say what differs between two sites, the indexes of the search aside."
     pages = files_of(built)
     changed = {name for name in pages if not is_same(f"{site}/{name}", f"{built}/{name}")}
     gone = {name for name in files_of(site) - pages if not name.startswith("pagefind/")}
@@ -69,4 +71,5 @@ def bring_up_to_date(
     for name in there - wanted:
         if keep and name.startswith(keep): continue
         (site/name).unlink(missing_ok=True)
-        with suppress(OSError): os.removedirs((site/name).parent) # those that are empty now
+        with suppress(OSError):
+            os.removedirs((site/name).parent) # those that are empty now

@@ -12,12 +12,14 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-VENV = Path(os.environ.get("MARK1_VENV") or ROOT / ".venv")  # dev containers keep theirs outside of the workspace
+# dev containers keep theirs outside of the workspace
+VENV = Path(os.environ.get("MARK1_VENV") or ROOT / ".venv")
 LOCK = ROOT / "build" / "requirements.txt"
 SCRIPTS = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = SCRIPTS / ("python.exe" if os.name == "nt" else "python")
 GIGABYTES = 8 if sys.platform == "linux" else 3  # Linux wheels of torch bring CUDA along
-KERNELS = """# Written by build/setup.py. A kernel that JupyterLab or VS Code starts gets what `mark1 run` gives its kernels.
+KERNELS = """\
+# Written by build/setup.py. A kernel of JupyterLab or VS Code gets what `mark1 run` gives its kernels.
 import os
 import warnings
 
@@ -55,11 +57,12 @@ def check_machine():
              "sudo apt install python%d.%d-venv" % sys.version_info[:2])
     free = shutil.disk_usage(ROOT).free / 1e9
     if free < GIGABYTES and not VENV.exists():
-        stop("%.1f GB of disk are free in %s, %d GB are needed; make room or clone elsewhere" % (free, ROOT, GIGABYTES))
+        stop("%.1f GB of disk are free in %s, %d GB are needed; make room or clone elsewhere"
+             % (free, ROOT, GIGABYTES))
 
 
 def locked(name):
-    """The lines of the lock that pin one package and its hashes."""
+    """Give the lines of the lock that pin one package and its hashes."""
     lines = LOCK.read_text().splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith(name + "=="))
     end = next((i for i in range(start + 1, len(lines)) if not lines[i].startswith(" ")), len(lines))
@@ -71,9 +74,11 @@ def main():
     start = time.time()
     network = ("the packages could not be fetched or installed (the lines above say which and why); "
                "set-up needs the network once: check it, and run the same command again")
-    if not PYTHON.exists() or subprocess.run([str(PYTHON), "-m", "pip", "--version"], capture_output=True).returncode:
+    pip = [str(PYTHON), "-m", "pip", "--version"]
+    if not PYTHON.exists() or subprocess.run(pip, capture_output=True).returncode:
         print("mark1: making %s" % VENV.name, flush=True)
-        run([sys.executable, "-m", "venv", "--clear", VENV], "could not make %s; is the folder writable?" % VENV)
+        run([sys.executable, "-m", "venv", "--clear", VENV],
+            "could not make %s; is the folder writable?" % VENV)
     quiet = [] if sys.stdout.isatty() else ["-q"]
     with tempfile.TemporaryDirectory() as folder:
         wanted = Path(folder) / "uv.txt"
@@ -88,12 +93,14 @@ def main():
     if whole:
         run(uv + ["--no-deps", "--no-build-isolation", "--offline", "-e", ROOT],
             "mark1 itself could not be installed; the lines above say why")
-    # compiled once, here: where PYTHONDONTWRITEBYTECODE is set, every start of Python would compile fastai anew
+    # once, here: else every start of Python compiles fastai anew where PYTHONDONTWRITEBYTECODE is set
     print("mark1: compiling them", flush=True)
-    subprocess.run([str(PYTHON), "-m", "compileall", "-q", "-q", "-j", "0", str(VENV)])  # test data may not compile
+    # its exit code is not looked at, as test data may not compile
+    subprocess.run([str(PYTHON), "-m", "compileall", "-q", "-q", "-j", "0", str(VENV)])
     settings = VENV / "share" / "jupyter" / "lab" / "settings"
     settings.mkdir(parents=True, exist_ok=True)
-    (settings / "overrides.json").write_text(json.dumps(  # JupyterLab neither asks about news nor looks for updates
+    # JupyterLab neither asks about news nor looks for updates
+    (settings / "overrides.json").write_text(json.dumps(
         {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}))
     kernels = VENV / "etc" / "ipython"
     kernels.mkdir(parents=True, exist_ok=True)

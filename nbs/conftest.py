@@ -1,8 +1,8 @@
-"""`pytest --nbval nbs`: nbval collects, sanitises and compares; `mark1.workshop.runner` executes, as it does for `mark1 run`.
+"""`pytest --nbval nbs`: nbval collects, sanitises and compares; the runner executes, as for `mark1 run`.
 
-nbval's own executor drops `update_display_data` and `clear_output`, so it sees the first state of a progress bar where
-the notebook stores the last, and it runs one notebook at a time. Here the chapters are executed side by side from the
-moment they are collected, and three of nbval's methods wait for them and compare.
+nbval's own executor drops `update_display_data` and `clear_output`, so it sees the first state of a progress
+bar where the notebook stores the last, and it runs one notebook at a time. Here the chapters are executed
+side by side from the moment they are collected, and three of nbval's methods wait for them and compare.
 """
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -10,26 +10,38 @@ from types import SimpleNamespace
 import nbval.plugin
 import pytest
 from mark1.workshop.notebook import Chapter, is_skipped, read_notebook, repository, setting
-from mark1.workshop.runner import end_kernels, execute_chapter, heaviest_first, jobs_at_a_time, join_streams, warm_up
+from mark1.workshop.runner import (
+    end_kernels,
+    execute_chapter,
+    heaviest_first,
+    jobs_at_a_time,
+    join_streams,
+    warm_up,
+)
 from nbval.plugin import IPyNbCell, IPyNbFile
 
-POOL, RUNNING = ThreadPoolExecutor(jobs_at_a_time()), set()
+POOL = ThreadPoolExecutor(jobs_at_a_time())
+RUNNING = set()
 
 
 def pytest_configure(config):
     config.option.nbval_sanitize_with = str(repository(config.rootpath)/"tests"/"sanitize.cfg")
-    IPyNbFile.setup, IPyNbFile.teardown, IPyNbCell.runtest = IPyNbFile.setup_sanitize_files, lambda file: None, run_cell
+    IPyNbFile.setup = IPyNbFile.setup_sanitize_files
+    IPyNbFile.teardown = lambda file: None
+    IPyNbCell.runtest = run_cell
     nbval.plugin.nbformat = SimpleNamespace(read=lambda path, as_version: read_notebook(path))
 
 
 def pytest_collection_finish(session):
-    files = {item.parent.path: item.parent for item in session.items if isinstance(item, IPyNbCell)} # each once
+    cells = [item for item in session.items if isinstance(item, IPyNbCell)]
+    files = {cell.parent.path: cell.parent for cell in cells} # each once
     library = repository(session.config.rootpath)/setting("lib_path")
     chapters = [Chapter(path, file.nb, library) for path, file in files.items()]
     warm_up(chapters)
     limit = session.config.option.nbval_cell_timeout
     for chapter in heaviest_first(chapters):
-        files[chapter.path].execution = POOL.submit(execute_chapter, chapter, cell_limit=limit, running=RUNNING)
+        execution = POOL.submit(execute_chapter, chapter, cell_limit=limit, running=RUNNING)
+        files[chapter.path].execution = execution
 
 
 def pytest_sessionfinish(session):
@@ -38,11 +50,13 @@ def pytest_sessionfinish(session):
 
 
 def run_cell(self):
-    if self.options["skip"] or is_skipped(self.cell.source): pytest.skip("marked not to be run")
+    if self.options["skip"] or is_skipped(self.cell.source):
+        pytest.skip("marked not to be run")
     result = self.parent.execution.result()
     index = next(place for place, cell in enumerate(self.parent.nb.cells) if cell is self.cell)
     if result.error and index == result.stopped: self.raise_cell_error(result.error)
-    if result.error and index > result.stopped: pytest.fail(f"not run: {result.error}", pytrace=False)
+    if result.error and index > result.stopped:
+        pytest.fail(f"not run: {result.error}", pytrace=False)
     self.test_outputs = result.notebook.cells[index].outputs
     if self.options["check"] and not self.compare_outputs(self.test_outputs, join_streams(self.cell.outputs)):
         self.raise_cell_error("Cell outputs differ", "\n".join(self.comparison_traceback))

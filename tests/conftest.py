@@ -18,13 +18,17 @@ from threading import Thread
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
-from of_chapters import leave_out_others, pytest_addoption, pytest_ignore_collect # noqa: F401 (hooks of pytest)
+from of_chapters import leave_out_others, pytest_addoption, pytest_ignore_collect  # noqa: F401 (hooks)
 
-if sys.__stdin__ is None: sys.__stdin__ = open(os.devnull) # closed, which pytest and IPython do not expect
+if sys.__stdin__ is None:
+    sys.__stdin__ = open(os.devnull) # closed, which pytest and IPython do not expect
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent # where this environment's commands are, also when it is not activated
-PHOTOGRAPHS = Path(os.environ.get("MARK1_TEST_PHOTOGRAPHS", ROOT.parent/"shared"/"data"/"oxford-iiit-pet.tgz"))
+PHOTOGRAPHS = Path(os.environ.get(
+    "MARK1_TEST_PHOTOGRAPHS",
+    ROOT.parent/"shared"/"data"/"oxford-iiit-pet.tgz",
+))
 PATIENCE = 300 # seconds until a wait is given up; a busy machine needs far less, and nothing is judged by it
 WINDING_UP = 60 # seconds that a process may still take to end after the last test
 
@@ -54,21 +58,27 @@ def interruptible():
 # What tests leave behind
 
 def repository_files():
-    "Files of the repository that git does not keep, but for the caches of Python and pytest."
+    "List the files of the repository that git does not keep, but for the caches of Python and pytest."
     caches = [f"--exclude={name}" for name in (".venv", "__pycache__", ".pytest_cache", "*.egg-info")]
     return set(typed(["git", "ls-files", "--others", *caches], cwd=ROOT).stdout.splitlines())
 
 
 def left_running(folder):
-    "List processes whose temporary folder is `folder`, or lies in it, but for Python's helpers, which end with this process."
-    found, helpers = [], ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
+    """List processes whose temporary folder is `folder`, or lies in it.
+
+    Python's helpers are left out, as they end with this process.
+    """
+    found = []
+    helpers = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
+    inside = rb"TMPDIR=" + re.escape(str(folder).encode()) + rb"[/\0]"
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError): # it has ended, or belongs to somebody else
-            if not re.search(rb"TMPDIR=" + re.escape(str(folder).encode()) + rb"[/\0]", (process/"environ").read_bytes()): continue
+            if not re.search(inside, (process/"environ").read_bytes()): continue
             words = (process/"cmdline").read_bytes().decode(errors="replace").split("\0")
             parent = int((process/"stat").read_text().rpartition(")")[2].split()[1])
             helper = parent == os.getpid() and any(name in word for name in helpers for word in words)
-            if any(words) and not helper: found.append(f"process {process.name}: {' '.join(words)[:200]}")
+            if any(words) and not helper:
+                found.append(f"process {process.name}: {' '.join(words)[:200]}")
     return found
 
 
@@ -80,7 +90,8 @@ def nothing_left(tmp_path_factory):
     there a new file is a failure in continuous integration alone.
     """
     tmp_path_factory.getbasetemp() # pytest's own folder stays where it is
-    own, files = Path(tempfile.mkdtemp(prefix="mark1-")), repository_files() # short, as sockets lie in it
+    own = Path(tempfile.mkdtemp(prefix="mark1-")) # short, as sockets lie in it
+    files = repository_files()
     folders = {"TMPDIR": own/"tmp", "FASTAI_HOME": own/"fastai", "JUPYTER_RUNTIME_DIR": own/"runtime"}
     caches = {"IPYTHONDIR": own/"ipython", "MPLCONFIGDIR": own/"plot", "TORCHINDUCTOR_CACHE_DIR": own/"torch"}
     with pytest.MonkeyPatch.context() as patched:
@@ -90,13 +101,15 @@ def nothing_left(tmp_path_factory):
             patched.setenv(name, str(folder))
         patched.setattr(tempfile, "tempdir", None) # to be read anew
         yield
-        with suppress(AssertionError): wait_for(lambda: not left_running(own/"tmp"), WINDING_UP)
+        with suppress(AssertionError):
+            wait_for(lambda: not left_running(own/"tmp"), WINDING_UP)
         left = left_running(own/"tmp")
         left += [str(path) for folder in folders.values() for path in folder.rglob("*")]
     shutil.rmtree(own, ignore_errors=True)
     new = [str(ROOT/name) for name in sorted(repository_files() - files)]
     if "CI" in os.environ: left += new # where nobody else can have written it
-    elif new: warnings.warn(f"new since the tests began, by a test or by you: {', '.join(new)}")
+    elif new:
+        warnings.warn(f"new since the tests began, by a test or by you: {', '.join(new)}")
     assert not left, "tests left behind:\n" + "\n".join(left)
 
 
@@ -111,14 +124,18 @@ def pytest_collection_modifyitems(config, items):
 # The table of faults
 
 def faults_listed():
-    "The table of faults in CONTRIBUTING.md: fault to exit code and what is said, where `…` stands for any words."
+    "Read the table of faults in CONTRIBUTING.md: fault to exit code and what is said; `…` is for any words."
     text = (ROOT/"CONTRIBUTING.md").read_text(encoding="utf-8")
-    return {fault: (int(code), said) for fault, code, said in re.findall(r"^\| (.+?) \| (\d+) \| (.+?) \|$", text, re.MULTILINE)}
+    rows = re.findall(r"^\| (.+?) \| (\d+) \| (.+?) \|$", text, re.MULTILINE)
+    return {fault: (int(code), said) for fault, code, said in rows}
 
 
 @pytest.fixture
 def outcome(record_property):
-    "Compare what a fault led to with its row in the table: of a command that has ended, or an exit code and what was said."
+    """Compare what a fault led to with its row in the table.
+
+    What it led to is a command that has ended, or an exit code and what was said.
+    """
     expected = faults_listed()
     def check(fault, result, said=None):
         code = result if said is not None else result.returncode
@@ -129,25 +146,28 @@ def outcome(record_property):
         record_property("fault", f"{fault} | {code} | {said}") # printed in the summary
         assert fault in expected, f"CONTRIBUTING.md has no row for {fault!r}: {code}, {said}"
         pattern = ".+".join(map(re.escape, expected[fault][1].split("…")))
-        assert code == expected[fault][0] and re.fullmatch(pattern, said), f"{code}, {said!r} is not {expected[fault]}\n{result}"
+        told = f"{code}, {said!r} is not {expected[fault]}\n{result}"
+        assert code == expected[fault][0] and re.fullmatch(pattern, said), told
         return said
     return check
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter):
-    "Print the faults that were made to happen, how many exercises were proved, and last what was not checked."
+    "Print the faults that were made to happen, how many exercises were proved, and what was not checked."
     ended = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
     noted = [each for report in ended if report.when == "call" for each in report.user_properties]
     faults = {said.partition(" | ")[0]: said for key, said in noted if key == "fault"} # each once
-    if faults: terminalreporter.section("faults: what happened, exit code, what was said")
+    if faults:
+        terminalreporter.section("faults: what happened, exit code, what was said")
     for said in faults.values(): terminalreporter.line(said)
     proved = Counter(module for key, module in noted if key == "exercise of")
     counts = ", ".join(f"{count} of {module}" for module, count in proved.items())
     if proved: terminalreporter.write_line(f"exercises proved three ways: {counts}")
     skipped = {} # reason to the files of the tests
     for report in terminalreporter.getreports("skipped"):
-        reason, file = report.longrepr[2].removeprefix("Skipped: "), report.nodeid.partition("::")[0]
+        reason = report.longrepr[2].removeprefix("Skipped: ")
+        file = report.nodeid.partition("::")[0]
         skipped.setdefault(reason, []).append(Path(file).name)
     if skipped: terminalreporter.section("NOT CHECKED, and why", red=True, bold=True)
     for reason, names in skipped.items():
@@ -184,9 +204,10 @@ def short_folder():
 
 @pytest.fixture
 def copied_repository(tmp_path):
-    "The chapters, what they quote, the library and the settings, copied to where a run may write."
+    "Copy the chapters, what they quote, the library and the settings to where a run may write."
     caches = shutil.ignore_patterns(".ipynb_checkpoints", "__pycache__")
-    for name in ("nbs", "mark1", "benchmarks", "experiments"): shutil.copytree(ROOT/name, tmp_path/name, ignore=caches)
+    for name in ("nbs", "mark1", "benchmarks", "experiments"):
+        shutil.copytree(ROOT/name, tmp_path/name, ignore=caches)
     shutil.copy(ROOT/"settings.ini", tmp_path)
     return tmp_path
 
@@ -196,7 +217,10 @@ SWITCHES = ("MARK1_DATA", "MARK1_MIRROR", "MARK1_KERNELS") # not handed on from 
 
 @pytest.fixture
 def mark1(tmp_path):
-    "Call the console command in a folder, with environment variables set; a cache of its own keeps the user's untouched."
+    """Call the console command in a folder, with environment variables set.
+
+    It has a cache of its own, so the user's stays untouched.
+    """
     def call(*words, cwd=ROOT, timeout=2*PATIENCE, **variables):
         environment = {**os.environ, "FASTAI_HOME": str(tmp_path/"cache"), **variables}
         for name in SWITCHES:
@@ -229,7 +253,7 @@ class Quiet(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def serve():
-    "Serve a folder on the loopback address; the address comes back."
+    "Serve a folder on the loopback address, and give the address."
     servers = []
     def start(folder):
         server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder))
@@ -244,6 +268,7 @@ def serve():
 
 @pytest.fixture
 def photographs():
-    "The archive of real photographs; tests that need it skip where it is absent."
-    if not PHOTOGRAPHS.is_file(): pytest.skip(f"no photographs at {PHOTOGRAPHS}; name them in MARK1_TEST_PHOTOGRAPHS")
+    "Give the archive of real photographs; tests that need it skip where it is absent."
+    if not PHOTOGRAPHS.is_file():
+        pytest.skip(f"no photographs at {PHOTOGRAPHS}; name them in MARK1_TEST_PHOTOGRAPHS")
     return PHOTOGRAPHS

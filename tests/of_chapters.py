@@ -1,13 +1,23 @@
-"What `pytest tests --chapters=05_time_series` runs: the tests that belong to some chapters. `mark1 test 05` uses it."
+"""What `pytest tests --chapters=05_time_series` runs: the tests that belong to some chapters.
+
+`mark1 test 05` uses it.
+"""
 import re
 from pathlib import Path
 
 NBS = Path(__file__).resolve().parent.parent/"nbs"
-AGREEMENT = {"test_repository.py", "test_notes.py"} # hold chapters against each other, the library, README and notes
+# hold chapters against each other, the library, README and notes
+AGREEMENT = {"test_repository.py", "test_notes.py"}
 ALSO = { # what a file is about that types commands or starts programs, and so imports nothing
-    "test_commands.py": {"runner"}, "test_faults.py": {"runner", "kernels"}, "test_kernels.py": {"runner", "kernels"},
-    "test_watcher.py": {"runner"}, "test_notebook_files.py": {"runner"}, "test_editors.py": {"kernels"},
-    "test_environment.py": {"environment", "doctor"}, "test_container.py": {"containers", "environment"}}
+    "test_commands.py": {"runner"},
+    "test_faults.py": {"runner", "kernels"},
+    "test_kernels.py": {"runner", "kernels"},
+    "test_watcher.py": {"runner"},
+    "test_notebook_files.py": {"runner"},
+    "test_editors.py": {"kernels"},
+    "test_environment.py": {"environment", "doctor"},
+    "test_container.py": {"containers", "environment"},
+}
 
 
 def pytest_addoption(parser):
@@ -30,7 +40,8 @@ def is_about(path, chosen):
 
 def goes_through_chapters(path):
     "Say whether a test file has a test for each chapter, with its name."
-    return path.name in AGREEMENT or "find_chapters(" in path.read_text(encoding="utf-8") or path.name == "test_spelling.py"
+    if path.name in AGREEMENT: return True
+    return "find_chapters(" in path.read_text(encoding="utf-8") or path.name == "test_spelling.py"
 
 
 def chosen_chapters(config):
@@ -42,7 +53,9 @@ def pytest_ignore_collect(collection_path, config):
     "Do not even import files without a test that belongs to the chapters."
     chosen = chosen_chapters(config)
     if not chosen or not collection_path.match("test_*.py"): return None
-    return True if not is_about(collection_path, chosen) and not goes_through_chapters(collection_path) else None
+    if is_about(collection_path, chosen) or goes_through_chapters(collection_path):
+        return None
+    return True
 
 
 def leave_out_others(config, items):

@@ -5,8 +5,8 @@
     python tests/steady.py --whole                      all of `mark1 test`, its pytest in random order
     python tests/steady.py -- -n 2 tests/test_zoo.py    with words of your own for pytest
 
-The table is in _run/steady/steady.json, and beside it what each round printed. A round's order comes back with
-its seed: pytest -p randomly --randomly-dont-reset-seed --randomly-seed=SEED tests
+The table is in _run/steady/steady.json, and beside it what each round printed. A round's order comes back
+with its seed: pytest -p randomly --randomly-dont-reset-seed --randomly-seed=SEED tests
 """
 import argparse
 import json
@@ -21,7 +21,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from xml.etree import ElementTree
 
-ROOT, BIN = Path(__file__).resolve().parent.parent, Path(sys.executable).parent
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
 BUSY = "import os\nparent = os.getppid()\nwhile os.getppid() == parent: pass" # ends with whoever started it
 
 
@@ -70,7 +71,8 @@ def one_round(
     report.unlink(missing_ok=True)
     order = f"-p randomly --randomly-dont-reset-seed --randomly-seed={seed}" # whatever pyproject.toml says
     path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "PYTEST_ADDOPTS": f"{order} --junitxml={shlex.quote(str(report))}"}
+    options = f"{order} --junitxml={shlex.quote(str(report))}"
+    environment = {**os.environ, "PATH": path, "PYTEST_ADDOPTS": options}
     command = ["pytest", *words] if words else ["mark1", "test"]
     begun = time.monotonic()
     with open(log, "w", encoding="utf-8") as file:
@@ -110,12 +112,19 @@ def show(
 
 def command_line(
 ) -> argparse.ArgumentParser:
-    "Words and options of this script."
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    "Take the words and options of this script."
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("words", nargs="*", default=["tests"], help="for pytest, after -- (default: tests)")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="how often (default: 5)")
     parser.add_argument("--beside", type=int, default=0, metavar="K", help="busy loops beside (default: 0)")
-    parser.add_argument("--whole", action="store_true", help="run all of `mark1 test` rather than pytest alone")
+    parser.add_argument(
+        "--whole",
+        action="store_true",
+        help="run all of `mark1 test` rather than pytest alone",
+    )
     parser.add_argument("--out", type=Path, default=ROOT/"_run"/"steady", metavar="FOLDER",
                         help="where the table goes (default: _run/steady)")
     return parser
@@ -125,7 +134,8 @@ def main(
 ) -> int: # 1 where anything failed
     "Run all rounds."
     args = command_line().parse_args()
-    out, rounds, facts = args.out.resolve(), [], []
+    out = args.out.resolve()
+    rounds, facts = [], []
     out.mkdir(parents=True, exist_ok=True)
     with busy_loops(args.beside):
         for number in range(1, args.rounds + 1):

@@ -1,4 +1,4 @@
-"Benchmarks and experiments: ratios are taken within a round, so that a slow round does no harm; each script can be typed."
+"Benchmarks and experiments: a ratio is of one round, so that a slow round does no harm; each script can be typed."
 import json
 import runpy
 import sys
@@ -12,7 +12,10 @@ from harness import compare, measure, report
 
 
 def slowing_machine():
-    "A clock, and arms that take twice as long in each round as in the one before; `quick` takes half of `plain`."
+    """Make a clock, and arms that take twice as long in each round as in the one before.
+
+    `quick` takes half of `plain`.
+    """
     now, calls = [0.], []
     def arm(name, seconds):
         def run():
@@ -27,23 +30,30 @@ def test_ratios_are_taken_round_by_round():
     arms, clock, calls = slowing_machine()
     times = measure(arms, 3, clock)
     assert times == {"plain": [10., 20., 40.], "quick": [5., 10., 20.]}
-    assert calls == ["plain", "quick", "quick", "plain", "plain", "quick"] # each round begins with another arm
+    # each round begins with another arm
+    assert calls == ["plain", "quick", "quick", "plain", "plain", "quick"]
     figures = compare(times, "plain", {"quick": .6})
     assert figures["quick"] == {"seconds": {"median": 10., "low": 5., "high": 20.}, "goal": .6, "rounds": 3,
                                 "ratio": {"median": .5, "low": .5, "high": .5}}
 
 
 def test_a_report_is_a_table_and_json(tmp_path, capsys):
-    report("Toys", compare({"plain": [2., 4.], "quick": [1., 3.]}, "plain", {"quick": .6}), tmp_path/"toys.json", cells="0 of 7")
-    shown, kept = capsys.readouterr().out, json.loads((tmp_path/"toys.json").read_text())
+    figures = compare({"plain": [2., 4.], "quick": [1., 3.]}, "plain", {"quick": .6})
+    report("Toys", figures, tmp_path/"toys.json", cells="0 of 7")
+    shown = capsys.readouterr().out
+    kept = json.loads((tmp_path/"toys.json").read_text())
     assert "0.50 to 0.75" in shown and "cells: 0 of 7" in shown
-    assert kept["cells"] == "0 of 7" and kept["figures"]["quick"]["ratio"]["median"] == pytest.approx(.625) and kept["machine"]["cores"]
+    assert kept["cells"] == "0 of 7" and kept["machine"]["cores"]
+    assert kept["figures"]["quick"]["ratio"]["median"] == pytest.approx(.625)
 
 
 def test_the_figures_of_the_runner_are_kept():
     kept = json.loads((ROOT/"benchmarks"/"runner.json").read_text())
-    assert kept["figures"]["mark1 run"]["goal"] == .45 and kept["figures"]["nbdev_test and nbval together"]["goal"] == 1
-    assert all(figure["ratio"]["low"] <= figure["ratio"]["median"] <= figure["ratio"]["high"] for figure in kept["figures"].values())
+    figures = kept["figures"]
+    assert figures["mark1 run"]["goal"] == .45
+    assert figures["nbdev_test and nbval together"]["goal"] == 1
+    ratios = [figure["ratio"] for figure in figures.values()]
+    assert all(ratio["low"] <= ratio["median"] <= ratio["high"] for ratio in ratios)
     assert kept["cells that differ from plain kernels"].startswith("0 of ")
 
 
@@ -60,7 +70,7 @@ TYPED = { # what each takes
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_each_script_explains_itself(script, monkeypatch, capsys):
-    "In this process, which has imported torch already; of the project's folders it finds its own alone, as when it is typed."
+    "In this process, which has imported torch; of our folders it finds its own alone, as when it is typed."
     own = str(SCRIPTS[script].parent)
     monkeypatch.setattr(sys, "path", [own] + [place for place in sys.path if place not in map(str, FOLDERS)])
     for path in MODULES: monkeypatch.delitem(sys.modules, path.stem, raising=False)
@@ -73,9 +83,11 @@ def test_each_script_explains_itself(script, monkeypatch, capsys):
 
 
 def test_a_part_or_archive_that_is_absent_is_named(monkeypatch, capsys):
-    for script, word, said in [("layers", "gabors", "there is no part 'gabors'"), ("first_model", "gone.tgz", "there is no file gone.tgz"),
+    for script, word, said in [("layers", "gabors", "there is no part 'gabors'"),
+                               ("first_model", "gone.tgz", "there is no file gone.tgz"),
                                ("five_folds", "gone.tgz", "no photographs at gone.tgz")]:
         monkeypatch.syspath_prepend(ROOT/"experiments")
         monkeypatch.setattr(sys, "argv", [script, word])
-        with pytest.raises(SystemExit) as ended: runpy.run_path(str(ROOT/"experiments"/f"{script}.py"), run_name="__main__")
+        path = ROOT/"experiments"/f"{script}.py"
+        with pytest.raises(SystemExit) as ended: runpy.run_path(str(path), run_name="__main__")
         assert ended.value.code == 2 and said in capsys.readouterr().err

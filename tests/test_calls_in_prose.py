@@ -9,8 +9,8 @@ import nbformat
 import pytest
 from fastai.learner import Learner
 from mark1 import exercises
-from mark1.workshop.notebook import directives, find_chapters, read_chapter
 from mark1.exercises import declared, judge
+from mark1.workshop.notebook import directives, find_chapters, read_chapter
 
 from conftest import ROOT
 
@@ -30,54 +30,61 @@ EXCEPTIONS = { # chapter and name, to why the name need not exist there
 
 
 def parsed(source):
-    "The syntax tree of a text in which `…` stands for what is left out; None where it is no Python."
+    "Parse a text in which `…` stands for what is left out; None where it is no Python."
     try: return ast.parse(source.replace("…", "..."))
     except SyntaxError: return None
 
 
 def dotted(node):
-    "The name of what is called, such as 'learn.freeze'; None where it is not called by a name."
+    "Give the name of what is called, such as 'learn.freeze'; None where it is not called by a name."
     parts = []
-    while isinstance(node, ast.Attribute): parts, node = [node.attr, *parts], node.value
+    while isinstance(node, ast.Attribute):
+        parts = [node.attr, *parts]
+        node = node.value
     return ".".join([node.id, *parts]) if isinstance(node, ast.Name) else None
 
 
 class Names:
-    "The names of a chapter: what its cells import, define and assign. Only the imports are run."
+    "Hold the names of a chapter: what its cells import, define and assign. Only the imports are run."
     def __init__(self, sources):
         self.known = dict(vars(builtins)) # name to the object, or to None where it is not known
         self.methods = set() # names that cells call as methods of something
         exported = re.findall(r"^#\|\s*default_exp\s+(\S+)", "\n".join(sources), re.MULTILINE)
         self.module = importlib.import_module(f"mark1.{exported[0]}") if exported else None
         for source in sources:
-            if directives(source).get("eval") != "false" and (tree := parsed(source)): self.add(tree)
+            if directives(source).get("eval") != "false" and (tree := parsed(source)):
+                self.add(tree)
 
     def add(self, tree):
         "Run the imports of a cell, and enter what it defines."
         for node in tree.body:
-            if isinstance(node, (ast.Import, ast.ImportFrom)): exec(ast.unparse(node), self.known)
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                exec(ast.unparse(node), self.known)
             elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
                 self.known[node.name] = getattr(self.module, node.name, None)
             else:
                 names = [name for name in ast.walk(node) if isinstance(name, ast.Name)]
                 for name in names:
-                    if isinstance(name.ctx, ast.Store): self.known.setdefault(name.id, None)
+                    if isinstance(name.ctx, ast.Store):
+                        self.known.setdefault(name.id, None)
                 self.add_made(node)
         called = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
         self.methods |= {function.attr for function in called if isinstance(function, ast.Attribute)}
 
     def add_made(self, node):
         "Enter the class of what one call makes, where that is known."
-        if not (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)): return
+        if not (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)):
+            return
         made = dotted(node.value.func) if isinstance(node.value, ast.Call) else None
         maker = self.known.get(made)
         kind = MADE_BY.get(made) or (maker if inspect.isclass(maker) else None)
         if kind: self.known[node.targets[0].id] = kind
 
     def fault(self, name):
-        "What is wrong with a dotted name, looked up as far as it is known; '' if nothing is."
+        "Say what is wrong with a dotted name, looked up as far as it is known; '' if nothing is."
         root, *rest = name.split(".")
-        if not rest and root in self.methods: return "" # `fine_tune(1)`, where a cell has learn.fine_tune(1)
+        if not rest and root in self.methods:
+            return "" # `fine_tune(1)`, where a cell has learn.fine_tune(1)
         if root not in self.known: return f"{root} does not exist"
         found = self.known[root]
         for part in rest:
@@ -87,7 +94,7 @@ class Names:
         return ""
 
     def misfit(self, call):
-        "Why a function of the course would not take a call's arguments; '' if it would, or nobody can tell."
+        "Say why a function of the course would not take a call's arguments; '' if it would, or none can say."
         function = self.known.get(dotted(call.func))
         if not getattr(function, "__module__", "").startswith("mark1."): return ""
         words = {word.arg: word.value for word in call.keywords}
@@ -97,9 +104,10 @@ class Names:
 
 
 def calls(text):
-    "The calls in a text: their names and, where they can be parsed, their syntax trees."
+    "Find the calls in a text: their names and, where they can be parsed, their syntax trees."
     for match in re.finditer(r"(?<![\w.])[A-Za-z_][\w.]*(?=\()", text):
-        depth, end = 0, match.end()
+        depth = 0
+        end = match.end()
         for end in range(match.end(), len(text)):
             depth += (text[end] == "(") - (text[end] == ")")
             if not depth: break
@@ -108,30 +116,32 @@ def calls(text):
 
 
 def plain(node):
-    "The words of a string, with `…` for what is filled in; '' for anything else."
+    "Give the words of a string, with `…` for what is filled in; '' for anything else."
     if isinstance(node, ast.JoinedStr):
         return "".join(part.value if isinstance(part, ast.Constant) else "…" for part in node.values)
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
 def sources(cells):
-    "What stands in the code cells."
+    "Read what stands in the code cells."
     return [cell.source for cell in cells if cell.cell_type == "code"]
 
 
 def told(cells):
-    "What a chapter tells: its code spans, the texts of its exercises, and the messages of its errors."
+    "Read what a chapter tells: its code spans, the texts of its exercises, and the messages of its errors."
     for cell in cells:
         if cell.cell_type == "markdown":
             yield from re.findall(r"`+([^`\n]+)`+", re.sub(r"```.*?```", "", cell.source, flags=re.DOTALL))
         tree = parsed(cell.source) if cell.cell_type == "code" else None
         for node in ast.walk(tree) if tree else ():
-            if isinstance(node, ast.Raise) and node.exc: yield from map(plain, ast.walk(node.exc))
-            for mark in getattr(node, "decorator_list", []): yield from asked(node, mark)
+            if isinstance(node, ast.Raise) and node.exc:
+                yield from map(plain, ast.walk(node.exc))
+            for mark in getattr(node, "decorator_list", []):
+                yield from asked(node, mark)
 
 
 def asked(solve, mark):
-    "The texts of an exercise: what is said of the right answer, its hint, and its explanations of mistakes."
+    "Read the texts of an exercise: what is said of the right answer, its hint, and its explanations."
     if not (isinstance(mark, ast.Call) and dotted(mark.func) == "exercise"): return
     yield ast.get_docstring(solve) or ""
     for word in mark.keywords:
@@ -139,14 +149,15 @@ def asked(solve, mark):
 
 
 def blocks(cells):
-    "The Python blocks between a chapter's prose."
+    "Find the Python blocks between a chapter's prose."
     prose = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
     return [tree for block in re.findall(r"```python\n(.*?)```", prose, re.DOTALL) if (tree := parsed(block))]
 
 
 def faults(cells, chapter=""):
-    "Calls that a chapter's text tells to type and that cannot be typed there, with the reason."
-    names, found = Names(sources(cells)), {}
+    "Find the calls that a chapter's text tells to type and that cannot be typed there, with the reason."
+    names = Names(sources(cells))
+    found = {}
     for tree in blocks(cells):
         names.add(tree)
         used = [node for node in ast.walk(tree) if isinstance(node, (ast.Name, ast.Attribute))]
@@ -154,7 +165,8 @@ def faults(cells, chapter=""):
     for name, call in (each for text in told(cells) for each in calls(text)):
         fault = names.fault(name) or (names.misfit(call) if isinstance(call, ast.Call) else "")
         if fault: found[name] = fault
-        elif name in HARMLESS and isinstance(call, ast.Call): typed(names.known[name], call)
+        elif name in HARMLESS and isinstance(call, ast.Call):
+            typed(names.known[name], call)
     return {name: fault for name, fault in found.items() if (chapter, name) not in EXCEPTIONS}
 
 
@@ -227,4 +239,5 @@ def test_a_call_that_does_not_exist_is_noticed(kind):
 def test_a_hint_that_raises_is_noticed():
     wrong = nbformat.NotebookNode(cell_type="markdown", source="`hint(\"told-99\")`")
     imports = nbformat.NotebookNode(cell_type="code", source="from mark1.exercises import hint")
-    with pytest.raises(ValueError, match="no exercise 'told-99'"): faults([imports, wrong])
+    with pytest.raises(ValueError, match="no exercise 'told-99'"):
+        faults([imports, wrong])

@@ -1,4 +1,7 @@
-"The set-up for Colab keeps the torch that is there, even where the course asks for a newer one; a chapter's cell calls it."
+"""The set-up for Colab keeps the torch that is there, even where the course asks for a newer one.
+
+A chapter's cell calls it.
+"""
 import os
 import shutil
 import subprocess
@@ -14,7 +17,7 @@ from conftest import ROOT
 
 @pytest.fixture
 def colab(tmp_path):
-    "A small environment with a torch that says it is too old, and a clone of something that asks for a newer one."
+    "Make a small environment whose torch says it is too old, and a clone of something that asks for a newer."
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path/"venv"], check=True)
     python = tmp_path/"venv"/"bin"/"python"
     site = next((tmp_path/"venv"/"lib").glob("python*"))/"site-packages"
@@ -26,20 +29,33 @@ def colab(tmp_path):
     clone = tmp_path/"mark1"
     (clone/"build").mkdir(parents=True)
     shutil.copy(ROOT/"build"/"colab.py", clone/"build")
-    (clone/"pyproject.toml").write_text('[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n\n'
-                                        '[project]\nname = "toy"\nversion = "1"\ndependencies = ["torch>=2.15", "jupyterlab"]\n')
+    (clone/"pyproject.toml").write_text(
+        '[build-system]\n'
+        'requires = []\n'
+        'build-backend = "backend"\n'
+        'backend-path = ["."]\n'
+        '\n'
+        '[project]\n'
+        'name = "toy"\n'
+        'version = "1"\n'
+        'dependencies = ["torch>=2.15", "jupyterlab"]\n'
+    )
     (clone/"backend.py").write_text("""import zipfile
 def build_wheel(folder, *args):
     with zipfile.ZipFile(folder + "/toy-1-py3-none-any.whl", "w") as wheel:
         wheel.writestr("toy.py", "")
-        wheel.writestr("toy-1.dist-info/METADATA", "Metadata-Version: 2.1\\nName: toy\\nVersion: 1\\nRequires-Dist: torch>=2.15\\nRequires-Dist: jupyterlab\\n")
-        wheel.writestr("toy-1.dist-info/WHEEL", "Wheel-Version: 1.0\\nGenerator: toy\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        wheel.writestr("toy-1.dist-info/METADATA", "Metadata-Version: 2.1\\nName: toy\\nVersion: 1\\n"
+                       "Requires-Dist: torch>=2.15\\nRequires-Dist: jupyterlab\\n")
+        wheel.writestr("toy-1.dist-info/WHEEL", "Wheel-Version: 1.0\\nGenerator: toy\\n"
+                       "Root-Is-Purelib: true\\nTag: py3-none-any\\n")
         wheel.writestr("toy-1.dist-info/RECORD", "")
     return "toy-1-py3-none-any.whl"
 """)
     environment = {**os.environ, "PATH": f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}"}
     there = lambda: {path.name.partition("-")[0]: path.name for path in site.glob("*.dist-info")}
-    return lambda *words: subprocess.run(list(map(str, words)), env=environment, capture_output=True, text=True), python, clone, there
+    def install(*words):
+        return subprocess.run(list(map(str, words)), env=environment, capture_output=True, text=True)
+    return install, python, clone, there
 
 
 def test_torch_stays(colab):
@@ -57,20 +73,25 @@ def test_without_the_override_it_would_not(colab):
 
 
 def test_the_cell_of_a_chapter_installs_the_course(tmp_path, monkeypatch):
-    "In a shell that says it is Colab's, with a small repository in place of ours: cloned once, installed, and gone to."
-    address, work, home = setting("git_url"), tmp_path/"work", tmp_path/"content"
+    "In a shell that says it is Colab's, with a small repository for ours: cloned once, installed, gone to."
+    address = setting("git_url")
+    work, home = tmp_path/"work", tmp_path/"content"
     (work/"build").mkdir(parents=True)
     (work/"nbs").mkdir()
     (work/"nbs"/"01_toy.ipynb").write_text("{}")
     (work/"build"/"colab.py").write_text("open('installed', 'a').write('x')")
-    for words in (("init", "-q"), ("add", "-A"), ("-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-qm", "all")):
+    author = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+    for words in (("init", "-q"), ("add", "-A"), (*author, "commit", "-qm", "all")):
         subprocess.run(["git", *words], cwd=work, check=True)
     home.mkdir()
     monkeypatch.chdir(home)
-    for name, value in {"COUNT": "1", "KEY_0": f"url.file://{work}.insteadOf", "VALUE_0": address}.items(): monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
+    instead = {"COUNT": "1", "KEY_0": f"url.file://{work}.insteadOf", "VALUE_0": address}
+    for name, value in instead.items(): monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
     monkeypatch.setenv("PATH", f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}")
     cell = nbformat.read(ROOT/"nbs"/"01_first_model.ipynb", as_version=4).cells[2]
     shell = type("Shell", (InteractiveShell,), {"__module__": "google.colab._shell"})()
-    for _ in range(2): shell.run_cell(cell.source.replace("/content/", f"{home}/")).raise_error()
+    for _ in range(2):
+        shell.run_cell(cell.source.replace("/content/", f"{home}/")).raise_error()
     assert os.getcwd() == str(home/address.rpartition("/")[2]/"nbs") and os.path.exists("01_toy.ipynb")
-    assert (home/"installed").read_text() == "x" and open("installed").read() == "x" # one for each time, where it stood
+    # one for each time, where it stood
+    assert (home/"installed").read_text() == "x" and open("installed").read() == "x"

@@ -13,7 +13,7 @@ from conftest import BIN, ROOT, typed
 
 
 def sentence(result, code):
-    "The one line that a failed command leaves on standard error."
+    "Give the one line that a failed command leaves on standard error."
     assert result.returncode == code, result.stdout + result.stderr
     lines = [line for line in result.stderr.splitlines() if line.startswith("mark1: ")]
     assert len(lines) == 1 and "Traceback" not in result.stderr, result.stderr
@@ -22,7 +22,8 @@ def sentence(result, code):
 
 def test_help_lists_the_commands(mark1):
     result = mark1("--help")
-    assert result.returncode == 0 and all(command in result.stdout for command in ("run", "test", "lab", "refresh", "MARK1_DATA"))
+    told = ("run", "test", "lab", "refresh", "MARK1_DATA")
+    assert result.returncode == 0 and all(command in result.stdout for command in told)
 
 
 def test_make_alone_lists_the_commands():
@@ -36,13 +37,18 @@ def test_run_shows_chapters_numbers_and_data(mark1, toy_repository):
     result = mark1("run", cwd=home)
     assert result.returncode == 0, result.stderr
     assert "sum: 45" in result.stdout and "Data: packaged" in result.stdout
-    assert "00_sums            cell  1 of  1" in result.stderr # a plain line, as standard error is no terminal
+    # a plain line, as standard error is no terminal
+    assert "00_sums            cell  1 of  1" in result.stderr
     assert {path: path.read_bytes() for path in (home/"nbs").glob("*.ipynb")} == before
     assert labelled(nbformat.read(home/"_run"/"00_sums.ipynb", 4)) == {"num-sum": "45"}
 
 
 def test_only_what_has_changed_is_run(mark1, mark1_here, toy_repository):
-    home = toy_repository(_00_low=["#| default_exp low", "#| export\nx = 1"], _01_high=["from mark1.low import x"], _02_alone=["print(1)"])
+    home = toy_repository(
+        _00_low=["#| default_exp low", "#| export\nx = 1"],
+        _01_high=["from mark1.low import x"],
+        _02_alone=["print(1)"],
+    )
     nbformat.write(nbformat.read(home/"nbs"/"02_alone.ipynb", 4), home/"nbs"/"index.ipynb")
     assert mark1("refresh", cwd=home, PYTHONPATH=str(home)).returncode == 0
     run = lambda: mark1_here("run", "--changed", cwd=home, PYTHONPATH=str(home)).stdout
@@ -66,30 +72,41 @@ def test_the_slowest_cells_are_shown(mark1_here, toy_repository):
 def test_forked_and_plain_kernels_show_the_same(mark1, toy_repository):
     "Two chapters that import torch, so that the runner forks; one of them trains."
     training = """torch.manual_seed(0)
-model = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(8*30*30, 2))
+layers = [torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(8*30*30, 2)]
+model = torch.nn.Sequential(*layers)
 optimiser = torch.optim.SGD(model.parameters(), .1)
 for _ in range(5):
     loss = torch.nn.functional.cross_entropy(model(torch.randn(16, 3, 32, 32)), torch.randint(2, (16,)))
     optimiser.zero_grad(); loss.backward(); optimiser.step()
 print(loss.item().hex())"""
     first = "import sys\nprint('torch' in sys.modules)"
-    home = toy_repository(_00_trains=[first, "import torch", training], _01_plots=["import torch", "import matplotlib.pyplot as plt",
-                          "plt.plot(torch.arange(3)); plt.show()", "import os; print(os.environ['OMP_NUM_THREADS'], torch.get_num_threads())"])
+    home = toy_repository(
+        _00_trains=[first, "import torch", training],
+        _01_plots=[
+            "import torch",
+            "import matplotlib.pyplot as plt",
+            "plt.plot(torch.arange(3)); plt.show()",
+            "import os; print(os.environ['OMP_NUM_THREADS'], torch.get_num_threads())",
+        ],
+    )
     def outputs(kernels):
         assert mark1("run", cwd=home, MARK1_KERNELS=kernels).returncode == 0
         chapters = [nbformat.read(home/"_run"/name, 4) for name in ("00_trains.ipynb", "01_plots.ipynb")]
-        first, *rest = [cell.outputs for chapter in chapters for cell in chapter.cells if cell.cell_type == "code"]
+        cells = [cell for chapter in chapters for cell in chapter.cells]
+        first, *rest = [cell.outputs for cell in cells if cell.cell_type == "code"]
         return first[0]["text"], [[(out.get("text"), out.get("data")) for out in outs] for outs in rest]
     (in_plain, plain), (in_forked, forked) = outputs("plain"), outputs("forked")
     assert plain == forked and sum(map(bool, plain)) == 3
-    assert (in_plain, in_forked) == ("False\n", "True\n" if sys.platform == "linux" else "False\n") # it was a fork
+    # it was a fork
+    assert (in_plain, in_forked) == ("False\n", "True\n" if sys.platform == "linux" else "False\n")
 
 
 def test_a_chapter_that_raises(mark1_here, toy_repository):
     home = toy_repository(_00_bad=["1", "raise ValueError('no such thing; take another')"], _01_good=["2"])
     result = mark1_here("run", cwd=home)
     assert sentence(result, 1) == "mark1: 00_bad, cell 2 of 2: ValueError: no such thing; take another"
-    assert {path.name for path in (home/"_run").iterdir()} == {"00_bad.ipynb", "01_good.ipynb"} # whole files, nothing half-written
+    # whole files, nothing half-written
+    assert {path.name for path in (home/"_run").iterdir()} == {"00_bad.ipynb", "01_good.ipynb"}
     for path in (home/"_run").iterdir(): nbformat.validate(nbformat.read(path, 4))
 
 
@@ -110,7 +127,8 @@ def test_outside_the_repository(mark1, tmp_path):
 def test_refresh_writes_only_what_differs(mark1, toy_repository):
     home = toy_repository(_00_clock=["import time; print(object())", "print(6*7)"])
     nbformat.write(nbformat.read(home/"nbs"/"00_clock.ipynb", 4), home/"nbs"/"index.ipynb")
-    first, stored = mark1("refresh", cwd=home), (home/"nbs"/"00_clock.ipynb")
+    first = mark1("refresh", cwd=home)
+    stored = home/"nbs"/"00_clock.ipynb"
     assert first.returncode == 0 and "00_clock: 2 cells changed" in first.stdout, first.stdout + first.stderr
     content = stored.read_bytes()
     second = mark1("refresh", cwd=home)
@@ -133,7 +151,7 @@ def test_refresh_stores_a_result_of_code_that_has_changed(mark1, toy_repository)
 
 
 def nbval(home, *words):
-    "What nbval says of each cell of the toy chapters, and all that it prints."
+    "Give what nbval says of each cell of the toy chapters, and all that it prints."
     environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
     words = ("-p", "no:cacheprovider", "-p", "no:randomly", "-v", "--color=no", *words)
     result = typed([BIN/"pytest", "--nbval", "nbs", *words], cwd=home, env=environment)
@@ -183,4 +201,5 @@ def test_a_run_asks_nothing_of_the_network(copied_repository):
     assert len(devices.splitlines()) == 1 # its loopback device and no way out
     environment = {**os.environ, "FASTAI_HOME": str(copied_repository/"cache")} # an empty one
     result = typed([*alone, BIN/"mark1", "run", "sets"], cwd=copied_repository, env=environment)
-    assert result.returncode == 0 and "Egyptian cat" in " ".join(result.stdout.replace("│", " ").split()), result.stderr
+    said = " ".join(result.stdout.replace("│", " ").split())
+    assert result.returncode == 0 and "Egyptian cat" in said, result.stderr

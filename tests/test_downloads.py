@@ -1,4 +1,7 @@
-"""Downloads: cut, damaged, malicious, without disk, home or peace; each fault ends in one sentence, and the next run mends it."""
+"""Downloads: cut, damaged, malicious, without disk, home or peace.
+
+Each fault ends in one sentence, and the next run mends it.
+"""
 import ast
 import gzip
 import hashlib
@@ -23,14 +26,16 @@ from urllib.request import urlopen
 import pytest
 from fastdownload.core import _locked
 from mark1.data import downloads, sets
-from mark1.data.sets import cats_and_dogs, data_set, drawings, fetch
 from mark1.data.downloads import data_home
+from mark1.data.sets import cats_and_dogs, data_set, drawings, fetch
 from mark1.workshop.runner import main
 from PIL import Image
 
 from conftest import BIN, PATIENCE, typed, wait_for
 
-NAME, PART, PETS_ROW = "oxford-iiit-pet.tgz", "oxford-iiit-pet.partial/oxford-iiit-pet.tgz", data_set("pets")
+NAME = "oxford-iiit-pet.tgz"
+PART = "oxford-iiit-pet.partial/oxford-iiit-pet.tgz"
+PETS_ROW = data_set("pets")
 FETCH = [sys.executable, "-c", "from mark1.data.sets import fetch; print(fetch('pets'))"]
 CATS = [sys.executable, "-c", "from mark1.data.sets import cats_and_dogs; cats_and_dogs()"]
 
@@ -43,12 +48,14 @@ def jpeg():
 
 def member(name, content=b"", size=None, kind=tarfile.REGTYPE, link=""):
     info = tarfile.TarInfo(name)
-    info.size, info.type, info.linkname = len(content) if size is None else size, kind, link
+    info.size = len(content) if size is None else size
+    info.type = kind
+    info.linkname = link
     return info, io.BytesIO(content)
 
 
 def packed(*members):
-    "A gzipped tar of what `member` makes."
+    "Make a gzipped tar of what `member` makes."
     memory = io.BytesIO()
     with tarfile.open(fileobj=memory, mode="w:gz") as tar:
         for info, content in members: tar.addfile(info, content)
@@ -68,21 +75,27 @@ PETS = packed(*(member(f"oxford-iiit-pet/images/{breed}_{number}.jpg", jpeg())
 
 
 class Handler(BaseHTTPRequestHandler):
-    "Serves `server.content`, its rest where the request and `server.ranges` say so, and breaks off after `server.cut` bytes."
+    """Serve `server.content`, its rest where the request and `server.ranges` say so.
+
+    It breaks off after `server.cut` bytes.
+    """
     def do_GET(self):
         server = self.server
-        if self.path.endswith(".sha256"): return self.answer(200, server.listed.encode()) if server.listed else self.answer(404)
+        if self.path.endswith(".sha256"):
+            return self.answer(200, server.listed.encode()) if server.listed else self.answer(404)
         server.asked.append(self.headers["Range"])
         server.gate.wait(PATIENCE) # open, unless a test wants the request to wait
         if server.code: return self.answer(server.code)
         resumed = server.ranges and self.headers["Range"] and self.headers["If-Range"] == server.tag
         start = int(self.headers["Range"][6:-1]) if resumed else 0
         if resumed and start >= len(server.content): return self.answer(416)
-        self.answer(206 if resumed else 200, server.content[start:], None if server.cut is None else max(0, server.cut - start))
+        most = None if server.cut is None else max(0, server.cut - start)
+        self.answer(206 if resumed else 200, server.content[start:], most)
 
     def answer(self, code, content=b"", most=None):
         self.send_response(code)
-        if self.server.says_length: self.send_header("Content-Length", str(len(content)))
+        if self.server.says_length:
+            self.send_header("Content-Length", str(len(content)))
         self.send_header("ETag", self.server.tag)
         self.end_headers()
         self.wfile.write(content[:most])
@@ -93,10 +106,17 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server():
-    "A mirror on the loopback address whose behaviour a test sets."
+    "Start a mirror on the loopback address whose behaviour a test sets."
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.content, server.tag, server.cut, server.code, server.ranges, server.asked = PETS, '"1"', None, None, True, []
-        server.says_length, server.listed, server.hold = True, hashlib.sha256(PETS).hexdigest(), Event()
+        server.content = PETS
+        server.tag = '"1"'
+        server.cut = None
+        server.code = None
+        server.ranges = True
+        server.asked = []
+        server.says_length = True
+        server.listed = hashlib.sha256(PETS).hexdigest()
+        server.hold = Event()
         server.gate = Event()
         for event in (server.gate, server.hold): event.set()
         server.address = f"http://127.0.0.1:{server.server_port}/"
@@ -108,7 +128,7 @@ def server():
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
-    "An empty cache for this process; its data folder comes back."
+    "Have an empty cache for this process; its data folder comes back."
     for name in ("MARK1_MIRROR", "MARK1_DATA"): monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("FASTAI_HOME", str(tmp_path/"cache"))
     return tmp_path/"cache"/"data"
@@ -116,7 +136,7 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def full(cache, server, monkeypatch):
-    "The full data asked for, from `server`, without pauses between attempts."
+    "Ask for the full data, from `server`, without pauses between attempts."
     monkeypatch.setenv("MARK1_DATA", "full")
     monkeypatch.setenv("MARK1_MIRROR", server.address)
     monkeypatch.setattr("mark1.data.downloads.time.sleep", lambda seconds: None)
@@ -125,12 +145,18 @@ def full(cache, server, monkeypatch):
 
 @pytest.fixture
 def chapter(toy_repository):
-    return toy_repository(_00_cats=["from mark1.data.sets import cats_and_dogs", "path = cats_and_dogs()\nprint(len(list(path.iterdir())))"])
+    return toy_repository(_00_cats=[
+        "from mark1.data.sets import cats_and_dogs",
+        "path = cats_and_dogs()\nprint(len(list(path.iterdir())))",
+    ])
 
 
 @pytest.fixture
 def run_here(chapter, monkeypatch, capsys):
-    "What `mark1 run` says on a chapter that wants cats and dogs; in this process, as the faults come before any kernel."
+    """Say what `mark1 run` says on a chapter that wants cats and dogs.
+
+    It is done in this process, as the faults come before any kernel.
+    """
     def run():
         monkeypatch.chdir(chapter)
         monkeypatch.setenv("PATH", os.environ["PATH"])
@@ -142,7 +168,8 @@ def run_here(chapter, monkeypatch, capsys):
 
 
 def files(folder):
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()) if folder.exists() else []
+    if not folder.exists(): return []
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
 def mends(cache):
@@ -151,7 +178,8 @@ def mends(cache):
         warnings.simplefilter("ignore")
         folder = cats_and_dogs()
     assert len(list(folder.iterdir())) == 24
-    assert [path.name for path in cache.iterdir()] == [folder.parent.parent.name] and folder.parent.parent.name.startswith("mirror-")
+    mirror = folder.parent.parent.name
+    assert [path.name for path in cache.iterdir()] == [mirror] and mirror.startswith("mirror-")
 
 
 # Downloads that break off
@@ -159,7 +187,8 @@ def mends(cache):
 @pytest.mark.parametrize("ranges", [True, False], ids=["resumed", "restarted"])
 @pytest.mark.parametrize("tenth", range(10))
 def test_a_download_cut_at_every_tenth(full, server, run_here, outcome, tenth, ranges):
-    server.cut, server.ranges = tenth*len(PETS)//10, ranges
+    server.cut = tenth*len(PETS)//10
+    server.ranges = ranges
     outcome("a download cut at a tenth of it", run_here())
     assert len(server.asked) == 3
     assert files(full) == [PART, f"{PART}.tag"] and (full/PART).stat().st_size == server.cut
@@ -170,7 +199,9 @@ def test_a_download_cut_at_every_tenth(full, server, run_here, outcome, tenth, r
 
 def test_a_break_within_a_run_is_taken_up_again(full, server):
     server.cut = len(PETS)//2
-    with patch("mark1.data.downloads.time.sleep", lambda attempt: setattr(server, "cut", None) if attempt else None): mends(full) # all is well again
+    # all is well again
+    heal = lambda attempt: setattr(server, "cut", None) if attempt else None
+    with patch("mark1.data.downloads.time.sleep", heal): mends(full)
     assert server.asked == [None, f"bytes={len(PETS)//2 - 1}-"]
 
 
@@ -203,7 +234,8 @@ def cut_short(full, server):
 
 def test_an_archive_that_changed_meanwhile_is_fetched_whole(full, server):
     cut_short(full, server)
-    server.tag, server.asked = '"2"', []
+    server.tag = '"2"'
+    server.asked = []
     mends(full)
     assert server.asked == [f"bytes={len(PETS)//2 - 1}-"] # asked for the rest, got the whole
 
@@ -239,7 +271,8 @@ def test_a_run_that_was_killed_is_taken_up_again(full, server):
         process.communicate()
     (full/PART).with_name("unpacked").mkdir()
     server.hold.set()
-    server.cut, server.asked = None, []
+    server.cut = None
+    server.asked = []
     mends(full)
     assert re.fullmatch(r"bytes=\d{6,}-", server.asked[0]) and len(server.asked) == 1
 
@@ -259,14 +292,18 @@ def test_no_network(full, run_here, outcome, monkeypatch):
     monkeypatch.delenv("MARK1_MIRROR")
     monkeypatch.setenv("no_proxy", "")
     monkeypatch.setattr("urllib.request._opener", None) # which remembers the proxies of the first request
-    for name in ("https_proxy", "HTTPS_PROXY"): monkeypatch.setenv(name, "http://127.0.0.1:9") # where nobody listens
-    assert "Connection refused" in outcome("no network", run_here()) and files(full) == [] # by the proxy: nothing has left this machine
+    for name in ("https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9") # where nobody listens
+    said = outcome("no network", run_here())
+    assert "Connection refused" in said # by the proxy: nothing has left this machine
+    assert files(full) == []
 
 
 @pytest.mark.parametrize("code", [404, 500])
 def test_a_mirror_that_answers_an_error(full, server, run_here, outcome, code):
     server.code = code
-    assert f"{NAME} answered {code}" in outcome("a mirror that answers with an error", run_here()) and files(full) == []
+    said = outcome("a mirror that answers with an error", run_here())
+    assert f"{NAME} answered {code}" in said and files(full) == []
     server.code = None
     mends(full)
 
@@ -288,7 +325,8 @@ def test_a_mirrored_archive_is_kept_apart_from_the_original(full, server):
         server.listed = ""
         fetch("pets")
     mends(full)
-    server.code, server.asked = 500, [] # the second time, nothing is asked of the network
+    server.code = 500 # the second time, nothing is asked of the network
+    server.asked = []
     mends(full)
     assert server.asked == []
 
@@ -298,13 +336,19 @@ def test_a_mirrored_archive_is_kept_apart_from_the_original(full, server):
 def cut(content): return content[:-200]
 
 
-def with_a_bit_turned(content): return content[:500] + bytes([content[500] ^ 1]) + content[501:]
+def with_a_bit_turned(content):
+    return content[:500] + bytes([content[500] ^ 1]) + content[501:]
 
 
-@pytest.mark.parametrize("damage", [cut, with_a_bit_turned, lambda content: b"", lambda content: b"<html>Log in first</html>"],
-                         ids=["cut", "bit", "empty", "html"])
+@pytest.mark.parametrize("damage", [
+    pytest.param(cut, id="cut"),
+    pytest.param(with_a_bit_turned, id="bit"),
+    pytest.param(lambda content: b"", id="empty"),
+    pytest.param(lambda content: b"<html>Log in first</html>", id="html"),
+])
 def test_a_damaged_archive(full, server, run_here, outcome, damage):
-    server.content, server.listed = damage(PETS), ""
+    server.content = damage(PETS)
+    server.listed = ""
     with pytest.warns(UserWarning, match="taken on trust"): result = run_here()
     outcome("a damaged archive", result)
     assert files(full) == []
@@ -313,8 +357,10 @@ def test_a_damaged_archive(full, server, run_here, outcome, damage):
 
 
 def test_a_cut_that_the_server_does_not_give_away(full, server, run_here, outcome):
-    "Without a length, an answer that ends early looks like a whole one; gzip's own end is missing all the same."
-    server.says_length, server.listed, server.cut = False, "", len(PETS)//2
+    "Without a length, an answer that ends early looks whole; gzip's own end is missing all the same."
+    server.says_length = False
+    server.listed = ""
+    server.cut = len(PETS)//2
     with pytest.warns(UserWarning, match="taken on trust"): result = run_here()
     outcome("a download cut, its length not announced", result)
     assert files(full) == []
@@ -324,14 +370,18 @@ def test_a_cut_that_the_server_does_not_give_away(full, server, run_here, outcom
 
 @pytest.mark.parametrize("listed", ["0"*64 + f"  {NAME}\n", "<html>", "\n"])
 def test_a_wrong_checksum(full, server, run_here, outcome, listed):
-    right, server.listed = server.listed, listed
+    right = server.listed
+    server.listed = listed
     outcome("a wrong checksum", run_here())
     assert files(full) == []
     server.listed = right
     mends(full)
 
 
-@pytest.mark.parametrize("change", [lambda content: b"x" + content[1:], lambda content: content + b"x"], ids=["MD5", "size"])
+@pytest.mark.parametrize("change", [
+    pytest.param(lambda content: b"x" + content[1:], id="MD5"),
+    pytest.param(lambda content: content + b"x", id="size"),
+])
 def test_an_original_that_is_not_the_one_listed(full, server, run_here, outcome, monkeypatch, change):
     monkeypatch.delenv("MARK1_MIRROR")
     def list_as_original(content):
@@ -342,26 +392,36 @@ def test_an_original_that_is_not_the_one_listed(full, server, run_here, outcome,
     outcome("an original of another size or MD5", run_here())
     assert files(full) == []
     list_as_original(PETS)
-    assert cats_and_dogs() == full/"oxford-iiit-pet"/"images" and [path.name for path in full.iterdir()] == ["oxford-iiit-pet"]
+    assert cats_and_dogs() == full/"oxford-iiit-pet"/"images"
+    assert [path.name for path in full.iterdir()] == ["oxford-iiit-pet"]
 
 
 def test_the_manifest_lists_what_fastai_lists():
     "Read without importing fastai, and torch with it."
-    listed = ast.literal_eval((Path(find_spec("fastai").origin).parent/"data"/"download_checks.py").read_text())
+    source = Path(find_spec("fastai").origin).parent/"data"/"download_checks.py"
+    listed = ast.literal_eval(source.read_text())
     assert (PETS_ROW.bytes, PETS_ROW.checksum.removeprefix("md5-1MiB:")) == listed[PETS_ROW.source]
 
 
-OUT, LINK, NO_NAME = "a member that leads out of its folder", "a member that is a link or a device", "a member that cannot be written"
+OUT = "a member that leads out of its folder"
+LINK = "a member that is a link or a device"
+NO_NAME = "a member that cannot be written"
 EVIL = {
     "name with ../": (OUT, [member("oxford-iiit-pet/../../evil.jpg", b"evil")]),
     "absolute name": (OUT, [member("/tmp/evil.jpg", b"evil")]),
     "drive name": (OUT, [member("C:\\evil.jpg", b"evil")]),
     "backslashes": (OUT, [member("oxford-iiit-pet\\..\\..\\evil.jpg", b"evil")]),
-    "symbolic link": (LINK, [member("oxford-iiit-pet/evil", kind=tarfile.SYMTYPE, link="../.."), member("oxford-iiit-pet/evil/evil.jpg", b"evil")]),
+    "symbolic link": (LINK, [
+        member("oxford-iiit-pet/evil", kind=tarfile.SYMTYPE, link="../.."),
+        member("oxford-iiit-pet/evil/evil.jpg", b"evil"),
+    ]),
     "hard link": (LINK, [member("oxford-iiit-pet/evil", kind=tarfile.LNKTYPE, link="../../evil.jpg")]),
     "device": (LINK, [member("oxford-iiit-pet/evil", kind=tarfile.CHRTYPE)]),
     "named pipe": (LINK, [member("oxford-iiit-pet/evil", kind=tarfile.FIFOTYPE)]),
-    "file that is a folder too": (NO_NAME, [member("oxford-iiit-pet/evil/evil.jpg", b"evil"), member("oxford-iiit-pet/evil", b"evil")]),
+    "file that is a folder too": (NO_NAME, [
+        member("oxford-iiit-pet/evil/evil.jpg", b"evil"),
+        member("oxford-iiit-pet/evil", b"evil"),
+    ]),
     "folder that is a file too": (NO_NAME, [member("oxford-iiit-pet/images/beagle_1.jpg/evil.jpg", b"evil")]),
     "name that is too long": (NO_NAME, [member("oxford-iiit-pet/" + "evil"*100, b"evil")]),
 }
@@ -375,52 +435,66 @@ def test_a_malicious_member(full, server, run_here, outcome, tmp_path, fault, me
     named = re.search(r"its member '(.*)' ", outcome(fault, run_here()))
     assert named[1].replace("\\\\", "\\") in {info.name for info, _ in members}
     assert set(files(tmp_path)) - set(before) == {f"cache/archive/{NAME}.lock"}
-    server.content, server.listed = PETS, ""
+    server.content = PETS
+    server.listed = ""
     mends(full)
 
 
 def header_of(info, length):
-    "A tar header of one member, `length` zeros behind it."
+    "Make a tar header of one member, `length` zeros behind it."
     return gzip.compress(info.tobuf(tarfile.GNU_FORMAT) + bytes(length), 1)
 
 
 def bombs():
-    "Small archives that swell: one member of 10 TB, one of 64 MB, zeros behind the end, a name of a gigabyte."
-    yield "announces more than it holds", header_of(member("oxford-iiit-pet/images/x.jpg", size=10**13)[0], 2**20)
+    "Make small archives that swell: members of 10 TB and of 64 MB, zeros behind the end, an endless name."
+    huge = member("oxford-iiit-pet/images/x.jpg", size=10**13)[0]
+    yield "announces more than it holds", header_of(huge, 2**20)
     yield "one file of zeros", header_of(member("oxford-iiit-pet/images/x.jpg", size=2**26)[0], 2**26)
     yield "zeros behind its end", gzip.compress(bytes(2**26), 1)
-    yield "a name without end", header_of(member("././@LongLink", size=2**30, kind=tarfile.GNUTYPE_LONGNAME)[0], 2**20)
+    endless = member("././@LongLink", size=2**30, kind=tarfile.GNUTYPE_LONGNAME)[0] # a gigabyte
+    yield "a name without end", header_of(endless, 2**20)
     negative = member("oxford-iiit-pet/images/x.jpg", size=-1024)[0]
     yield "a negative size", header_of(negative, 2**12)
 
 
 @pytest.mark.parametrize("content", [pytest.param(content, id=name) for name, content in bombs()])
 def test_an_archive_that_swells(full, server, run_here, outcome, monkeypatch, content):
-    server.content, server.listed, unpacked = content, hashlib.sha256(content).hexdigest(), []
+    server.content = content
+    server.listed = hashlib.sha256(content).hexdigest()
+    unpacked = []
     def counted(self, size=-1, read=gzip.GzipFile.read):
         unpacked.append(len(block := read(self, size)))
         return block
     monkeypatch.setattr(gzip.GzipFile, "read", counted)
     outcome("an archive that swells", run_here())
     assert files(full) == [] and 0 < sum(unpacked) <= downloads.SWELL*len(content) + 2**24
-    server.content, server.listed = PETS, ""
+    server.content = PETS
+    server.listed = ""
     mends(full)
 
 
-@pytest.mark.parametrize("content", [packed(member("oxford-iiit-pet/images", kind=tarfile.DIRTYPE)),
-                                     packed(member("cats/beagle_1.jpg", jpeg()))], ids=["empty", "other layout"])
+@pytest.mark.parametrize("content", [
+    pytest.param(packed(member("oxford-iiit-pet/images", kind=tarfile.DIRTYPE)), id="empty"),
+    pytest.param(packed(member("cats/beagle_1.jpg", jpeg())), id="other layout"),
+])
 def test_an_archive_without_pictures(full, server, run_here, outcome, content):
-    server.content, server.listed = content, hashlib.sha256(content).hexdigest()
+    server.content = content
+    server.listed = hashlib.sha256(content).hexdigest()
     outcome("an archive without pictures", run_here())
     assert files(full) == []
 
 
-@pytest.mark.parametrize("content, reason", [(b"not a picture", "cannot identify"), (jpeg()[:-400], "truncated")],
-                         ids=["none", "truncated"])
+@pytest.mark.parametrize("content, reason", [
+    pytest.param(b"not a picture", "cannot identify", id="none"),
+    pytest.param(jpeg()[:-400], "truncated", id="truncated"),
+])
 def test_a_broken_picture_among_the_photographs(full, server, run_here, outcome, tmp_path, content, reason):
     archive_of(tmp_path/"served", Abyssinian_1=jpeg(), beagle_1=content)
-    server.content, server.listed = (tmp_path/"served"/NAME).read_bytes(), ""
-    with pytest.warns(UserWarning): assert reason in outcome("a broken picture among the photographs", run_here())
+    server.content = (tmp_path/"served"/NAME).read_bytes()
+    server.listed = ""
+    with pytest.warns(UserWarning):
+        said = outcome("a broken picture among the photographs", run_here())
+    assert reason in said
 
 
 # What fastai left there
@@ -449,7 +523,8 @@ def test_a_folder_that_fastai_filled_is_used(full, server, monkeypatch):
 def inside(script, *words, cwd):
     "Run a shell script in a mount namespace of its own, where it may mount."
     alone = ["unshare", "--mount", "--map-root-user", "sh", "-c"]
-    if shutil.which("unshare") is None or subprocess.run([*alone, "mount -t tmpfs tmpfs /mnt"], capture_output=True).returncode:
+    mount = [*alone, "mount -t tmpfs tmpfs /mnt"]
+    if shutil.which("unshare") is None or subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("no small disk can be mounted, for want of Linux, unshare (util-linux) or permission")
     environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
     return typed([*alone, script, "sh", *words], cwd=cwd, env=environment)
@@ -465,17 +540,23 @@ exit $code
 """
 
 
-@pytest.mark.parametrize("fault, size, free", [("a disk too small for a download", "256k", None), ("a disk full while downloading", "256k", 2**40),
-                                               ("a disk full while unpacking", "600k", 2**40)])
+@pytest.mark.parametrize("fault, size, free", [
+    ("a disk too small for a download", "256k", None),
+    ("a disk full while downloading", "256k", 2**40),
+    ("a disk full while unpacking", "600k", 2**40),
+])
 def test_a_full_disk(full, chapter, outcome, fault, size, free):
     "The disk says that it is too small, or promises a terabyte until it is full."
-    lie = f"import shutil, types; shutil.disk_usage = lambda folder: types.SimpleNamespace(free={free})\n" if free else ""
-    (chapter/"run.py").write_text(lie + "import sys\nfrom mark1.workshop.runner import main\nsys.exit(main(['run']))")
+    usage = f"types.SimpleNamespace(free={free})"
+    lie = f"import shutil, types; shutil.disk_usage = lambda folder: {usage}\n" if free else ""
+    run = "import sys\nfrom mark1.workshop.runner import main\nsys.exit(main(['run']))"
+    (chapter/"run.py").write_text(lie + run)
     full.parent.mkdir()
     result = inside(ON_A_FULL_DISK, size, cwd=chapter)
     outcome(fault, result)
     assert ".jpg" not in result.stdout # nothing that could pass for the data
-    assert re.fullmatch(r".*/mirror-\w{8}", result.stdout.splitlines()[-1]) # with more room, the next run got them
+    # with more room, the next run got them
+    assert re.fullmatch(r".*/mirror-\w{8}", result.stdout.splitlines()[-1])
 
 
 READ_ONLY = """
@@ -489,14 +570,16 @@ def test_a_cache_that_may_only_be_read(full, chapter, outcome):
     said = outcome("a cache that may only be read", inside(READ_ONLY, "mark1", "run", cwd=chapter))
     assert str(full) in said and files(full.parent) == []
     mends(full) # where it may be written again
-    assert inside(READ_ONLY, *FETCH, cwd=chapter).returncode == 0 # a cache that holds the data need not be written to
+    # a cache that holds the data need not be written to
+    assert inside(READ_ONLY, *FETCH, cwd=chapter).returncode == 0
 
 
 def test_drawings_in_a_cache_that_may_only_be_read(cache, tmp_path):
     cache.mkdir(parents=True)
     draw = [sys.executable, "-c", "from mark1.data.sets import drawings; drawings(2, 16)"]
     result = inside(READ_ONLY, *draw, cwd=tmp_path)
-    assert result.returncode == 1 and f"OSError: cannot write to {cache} (Read-only file system)" in result.stderr
+    assert result.returncode == 1
+    assert f"OSError: cannot write to {cache} (Read-only file system)" in result.stderr
 
 
 def test_no_home(full, run_here, outcome, tmp_path, monkeypatch):
@@ -505,7 +588,8 @@ def test_no_home(full, run_here, outcome, tmp_path, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr("pwd.getpwuid", lambda uid: {}[uid])
         outcome("no HOME to keep data in", run_here())
-    monkeypatch.setattr("pwd.getpwuid", lambda uid: SimpleNamespace(pw_dir=str(tmp_path/"cache"))) # one whom it knows
+    known = SimpleNamespace(pw_dir=str(tmp_path/"cache"))
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: known) # one whom it knows
     assert data_home() == tmp_path/"cache"/".fastai"/"data"
     mends(data_home())
 
@@ -515,7 +599,8 @@ def test_a_home_that_cannot_be_written_to(full, run_here, outcome, tmp_path, mon
     monkeypatch.delenv("FASTAI_HOME")
     monkeypatch.setenv("HOME", home)
     assert f"{home}/.fastai/data" in outcome("a HOME where no data can be kept", run_here())
-    with pytest.raises(OSError, match="set FASTAI_HOME to a folder that you can write to"): drawings(2, 16)
+    with pytest.raises(OSError, match="set FASTAI_HOME to a folder that you can write to"):
+        drawings(2, 16)
     monkeypatch.setenv("FASTAI_HOME", str(tmp_path/"cache"))
     mends(full)
 
@@ -538,7 +623,8 @@ def test_two_runs_at_once(full, server, outcome, tmp_path):
     finally: server.gate.set()
     one, other = (run.communicate(timeout=PATIENCE)[0] for run in runs)
     assert one == other and len(server.asked) == 1 # fetched once
-    lines = [line for line in (tmp_path/"said").read_text().splitlines() if not line.startswith(NAME)] # without progress
+    said = (tmp_path/"said").read_text().splitlines()
+    lines = [line for line in said if not line.startswith(NAME)] # without progress
     outcome("two downloads at once", max(run.returncode for run in runs), "\n".join(lines))
     mends(full)
     assert len(server.asked) == 1
@@ -555,7 +641,8 @@ def test_fastais_own_lock_is_respected(full, server):
 def test_progress_is_shown_as_lines(full, server, run_here, capsys):
     server.cut = len(PETS)//2
     lines = [line for line in run_here().stderr.splitlines() if line.startswith(f"{NAME}: ")]
-    assert 1 <= len(lines) <= 10 and lines == sorted(lines) and re.fullmatch(rf"{NAME}: 0\.\d of 0\.\d MB", lines[0])
+    assert 1 <= len(lines) <= 10 and lines == sorted(lines)
+    assert re.fullmatch(rf"{NAME}: 0\.\d of 0\.\d MB", lines[0])
     server.cut = None
     fetch("pets", progress=False)
     assert NAME not in capsys.readouterr().err
@@ -563,7 +650,8 @@ def test_progress_is_shown_as_lines(full, server, run_here, capsys):
 
 def test_progress_is_shown_as_a_bar_on_a_terminal(full):
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(FETCH, stdout=subprocess.DEVNULL, stderr=theirs, env={**os.environ, "TERM": "xterm", "COLUMNS": "100"})
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    process = subprocess.Popen(FETCH, stdout=subprocess.DEVNULL, stderr=theirs, env=environment)
     os.close(theirs)
     shown = b""
     while True:
@@ -576,6 +664,9 @@ def test_progress_is_shown_as_a_bar_on_a_terminal(full):
 
 
 def test_a_fetch_needs_no_torch(full):
-    code = "import sys; from mark1.data.sets import fetch; fetch('pets'); sys.exit(bool({'torch', 'fastai'} & sys.modules.keys()))"
+    code = """import sys
+from mark1.data.sets import fetch
+fetch('pets')
+sys.exit(bool({'torch', 'fastai'} & sys.modules.keys()))"""
     assert subprocess.run([sys.executable, "-c", code], timeout=PATIENCE).returncode == 0
     assert not (full.parent/"config.ini").exists() # nor does it write into fastai's settings

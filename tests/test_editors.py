@@ -1,4 +1,4 @@
-"What a kernel finds that an editor starts: the same as `mark1 run` gives, so no red warning and the stored losses."
+"What a kernel finds that an editor starts: as `mark1 run` gives it, so no red warning and the stored losses."
 import atexit
 import json
 import os
@@ -12,13 +12,14 @@ import nbformat
 import pytest
 from jupyter_client import AsyncKernelManager
 from jupyter_client.manager import start_new_kernel
-from mark1.workshop.notebook import is_skipped, read_notebook
 from mark1.workshop.kernels import kernel_environment
+from mark1.workshop.notebook import is_skipped, read_notebook
 from mark1.workshop.runner import join_streams, notebook_client
 
 from conftest import BIN, PATIENCE, ROOT, wait_for
 
-OURS = [name for name, value in kernel_environment().items() if os.environ.get(name) != value or name.endswith("_NUM_THREADS")]
+GIVEN = kernel_environment().items()
+OURS = [name for name, value in GIVEN if os.environ.get(name) != value or name.endswith("_NUM_THREADS")]
 PROBE = """import os, warnings
 print(os.environ["OMP_NUM_THREADS"])
 warnings.warn("red", FutureWarning)"""
@@ -31,10 +32,11 @@ def as_a_person_has_it(**variables):
 
 
 def shown(client, source):
-    "Run a cell in a kernel; what it prints, name of the stream to text."
+    "Run a cell in a kernel; what it prints comes back, name of the stream to text."
     said = {}
     def hook(message):
-        if message["msg_type"] == "stream": said[message["content"]["name"]] = message["content"]["text"]
+        if message["msg_type"] == "stream":
+            said[message["content"]["name"]] = message["content"]["text"]
     reply = client.execute_interactive(source, output_hook=hook, timeout=PATIENCE)
     assert reply["content"]["status"] == "ok", reply["content"]
     return said
@@ -58,13 +60,15 @@ class Attached(AsyncKernelManager):
 
 @pytest.fixture
 def lab(tmp_path):
-    "`mark1 lab`, as a person starts it but for the browser; the address of its server comes back."
-    words = ["lab", "--", "--no-browser", "--allow-root", "--IdentityProvider.token=secret", "--ServerApp.port=0"]
+    "Start `mark1 lab` as a person does, but for the browser; the address of its server comes back."
+    options = ["--no-browser", "--allow-root", "--IdentityProvider.token=secret", "--ServerApp.port=0"]
+    command = [BIN/"mark1", "lab", "--", *options]
     environment = as_a_person_has_it(JUPYTER_RUNTIME_DIR=str(tmp_path/"runtime"), HOME=str(tmp_path),
                                       FASTAI_HOME=str(tmp_path/"fastai"))
     log = tmp_path/"log"
     with open(log, "w") as file:
-        process = subprocess.Popen([BIN/"mark1", *words], cwd=ROOT, env=environment, stdout=file, stderr=file, start_new_session=True)
+        started = {"cwd": ROOT, "env": environment, "start_new_session": True}
+        process = subprocess.Popen(command, stdout=file, stderr=file, **started)
     try:
         address = wait_for(lambda: serving(tmp_path/"runtime") or process.poll() is not None)
         assert process.poll() is None, log.read_text()
@@ -79,35 +83,51 @@ def serving(runtime):
     for facts in runtime.glob("jpserver-*.json"):
         with suppress(OSError, ValueError): # half written, or not listening yet
             address = json.loads(facts.read_text())["url"]
-            if urllib.request.urlopen(f"{address}api", timeout=PATIENCE).status == 200: return address
+            if urllib.request.urlopen(f"{address}api", timeout=PATIENCE).status == 200:
+                return address
 
 
 def test_chapter_01_in_the_lab(lab):
     "It shows no warning and no error, and the losses that are stored."
     address, runtime = lab
-    asked = urllib.request.Request(f"{address}api/sessions", method="POST", headers={"Authorization": "token secret"}, data=json.dumps(
-        {"path": "nbs/01_first_model.ipynb", "type": "notebook", "name": "", "kernel": {"name": "python3"}}).encode())
+    wanted = {
+        "path": "nbs/01_first_model.ipynb",
+        "type": "notebook",
+        "name": "",
+        "kernel": {"name": "python3"},
+    }
+    asked = urllib.request.Request(
+        f"{address}api/sessions",
+        method="POST",
+        headers={"Authorization": "token secret"},
+        data=json.dumps(wanted).encode(),
+    )
     kernel = json.load(urllib.request.urlopen(asked, timeout=PATIENCE))["kernel"]["id"]
     stored = read_notebook(ROOT/"nbs"/"01_first_model.ipynb")
     fresh = nbformat.from_dict(json.loads(json.dumps(stored)))
     for cell in fresh.cells:
         if cell.cell_type == "code": cell.outputs = []
-        if cell.cell_type == "code" and is_skipped(cell.source): cell.metadata["tags"] = ["skip-execution"]
+        if cell.cell_type == "code" and is_skipped(cell.source):
+            cell.metadata["tags"] = ["skip-execution"]
     manager = Attached(connection_file=str(runtime/f"kernel-{kernel}.json"), owns_kernel=False)
     manager.load_connection_file()
     client = notebook_client(fresh, ROOT/"nbs")
     client.km = manager
     try: client.execute()
     finally: atexit.unregister(client._cleanup_kernel)
-    pairs = [(join_streams(cell.outputs), old.outputs) for cell, old in zip(fresh.cells, stored.cells) if cell.cell_type == "code"]
-    assert not [out for outputs, _ in pairs for out in outputs if out.output_type == "error" or out.get("name") == "stderr"]
+    both = [pair for pair in zip(fresh.cells, stored.cells) if pair[0].cell_type == "code"]
+    pairs = [(join_streams(cell.outputs), old.outputs) for cell, old in both]
+    found = [out for outputs, _ in pairs for out in outputs]
+    assert not [out for out in found if out.output_type == "error" or out.get("name") == "stderr"]
     losses = [(losses_in(outputs), losses_in(old)) for outputs, old in pairs if losses_in(old)]
     print(losses)
     assert losses
-    for found, kept in losses: assert found == pytest.approx(kept, abs=.1) # another processor rounds differently
+    for found, kept in losses:
+        assert found == pytest.approx(kept, abs=.1) # another processor rounds differently
 
 
 def losses_in(outputs):
-    "Training and validation loss of each epoch in the tables that a training shows."
+    "Read training and validation loss of each epoch in the tables that a training shows."
     tables = "".join(str(out.get("data", {}).get("text/html", "")) for out in outputs)
-    return [float(loss) for row in re.findall(r"<tr><td>\d+</td><td>(\d+\.\d+)</td><td>(\d+\.\d+)</td>", tables) for loss in row]
+    rows = re.findall(r"<tr><td>\d+</td><td>(\d+\.\d+)</td><td>(\d+\.\d+)</td>", tables)
+    return [float(loss) for row in rows for loss in row]

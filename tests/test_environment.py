@@ -1,4 +1,7 @@
-"Bad input of `ez env go`, each with its sentence, nothing of the user's touched; `mark1 doctor` on the command line."
+"""Bad input of `ez env go`, each with its sentence, nothing of the user's touched.
+
+`mark1 doctor` is typed on the command line too.
+"""
 import json
 import os
 import shutil
@@ -9,9 +12,16 @@ import pytest
 from conftest import BIN, typed
 
 GOOD = '{"base_container_image": "image:1"}'
-DOCKER = { # what a stand-in for `docker` does, by the words it is given; the real one runs in test_container.py
-    "info": "echo 27.1", "image inspect": "exit 0", "run --rm --network=none --entrypoint=sh": "echo 99000000",
-    "run --rm --network=none --gpus=all": "exit 125"}
+# what a stand-in for `docker` does, by the words it is given; the real one runs in test_container.py
+DOCKER = {
+    "info": "echo 27.1",
+    "image inspect": "exit 0",
+    "run --rm --network=none --entrypoint=sh": "echo 99000000",
+    "run --rm --network=none --gpus=all": "exit 125",
+}
+FAILS = 'echo \'{"outcome": "error", "description": "stand-in"}\'; exit 1' # said by `devcontainer up`
+TOO_OLD = "image:1 has Python 3.7, and 3.9 is needed; " \
+          "name another base image, for instance python:3.11-bookworm"
 
 
 @pytest.fixture
@@ -28,8 +38,11 @@ def computer(tmp_path):
         (programs/name).chmod(0o755)
 
     def go(*words, docker={}, cli="", read="", without=()):
-        if "docker" not in without: stand_in("docker", {**docker, **{key: value for key, value in DOCKER.items() if key not in docker}})
-        if "npx" not in without: stand_in("devcontainer", {"read-configuration": read or "exit 1", "up": cli or 'echo \'{"outcome": "error", "description": "stand-in"}\'; exit 1'})
+        if "docker" not in without:
+            others = {key: value for key, value in DOCKER.items() if key not in docker}
+            stand_in("docker", {**docker, **others})
+        if "npx" not in without:
+            stand_in("devcontainer", {"read-configuration": read or "exit 1", "up": cli or FAILS})
         for name in without: (programs/name).unlink(missing_ok=True)
         home = tmp_path/"home"
         home.mkdir(exist_ok=True)
@@ -40,13 +53,14 @@ def computer(tmp_path):
         lines = [line for line in result.stderr.splitlines() if line.startswith("ez: ")]
         assert len(lines) == 1 and "Traceback" not in result.stderr, result.stderr
         return result.returncode, lines[0].removeprefix("ez: ")
-    go.home, go.log = tmp_path/"home", log
+    go.home = tmp_path/"home"
+    go.log = log
     return go
 
 
 @pytest.fixture
 def repository(tmp_path):
-    "A repository with these files, to be cloned by its path."
+    "Make a repository with these files, to be cloned by its path."
     def make(**files):
         work = tmp_path/"course"
         work.mkdir()
@@ -54,7 +68,9 @@ def repository(tmp_path):
             path = work/name.replace("__", "/").replace("_json", ".json")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, errors="surrogateescape")
-        for words in (("init", "-q"), ("add", "-A"), ("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "all")):
+        author = ("-c", "user.name=a", "-c", "user.email=a@b")
+        commit = (*author, "commit", "-q", "--allow-empty", "-m", "all")
+        for words in (("init", "-q"), ("add", "-A"), commit):
             subprocess.run(["git", *words], cwd=work, check=True)
         return work
     return make
@@ -62,17 +78,32 @@ def repository(tmp_path):
 
 @pytest.mark.parametrize("fault, settings", [
     ("no docker", {"without": ["docker"]}),
-    ("Docker's engine is not running", {"docker": {"info": "echo 'Cannot connect to the Docker daemon at unix:///var/run/docker.sock.' >&2; exit 1"}}),
-    ("Docker's engine is not running, and Docker says so without a code", {"docker": {"info": "echo 'failed to connect to the docker API' >&2; exit 0"}}),
-    ("no permission to use Docker", {"docker": {"info": "echo 'permission denied while trying to connect to the Docker daemon socket' >&2; exit 1"}}),
+    ("Docker's engine is not running", {"docker": {
+        "info": "echo 'Cannot connect to the Docker daemon at unix:///var/run/docker.sock.' >&2; exit 1",
+    }}),
+    ("Docker's engine is not running, and Docker says so without a code", {"docker": {
+        "info": "echo 'failed to connect to the docker API' >&2; exit 0",
+    }}),
+    ("no permission to use Docker", {"docker": {
+        "info": "echo 'permission denied while trying to connect to the Docker daemon socket' >&2; exit 1",
+    }}),
     ("no Node.js for the Dev Containers CLI", {"without": ["npx", "devcontainer"]}),
-    ("a base image that is missing", {"docker": {"image inspect": "exit 1", "pull": "echo 'Error response from daemon: manifest for image:1 not found' >&2; exit 1"}}),
-    ("a base image that is too old", {"docker": {"run --rm --network=none --entrypoint=sh": "echo 'image:1 has Python 3.7, and 3.9 is needed; name another base image, for instance python:3.11-bookworm' >&2; exit 1"}}),
-    ("a disk too small for a container", {"docker": {"run --rm --network=none --entrypoint=sh": "echo 1500000"}}),
-    ("a container that does not start", {})])
+    ("a base image that is missing", {"docker": {
+        "image inspect": "exit 1",
+        "pull": "echo 'Error response from daemon: manifest for image:1 not found' >&2; exit 1",
+    }}),
+    ("a base image that is too old", {"docker": {
+        "run --rm --network=none --entrypoint=sh": f"echo '{TOO_OLD}' >&2; exit 1",
+    }}),
+    ("a disk too small for a container", {"docker": {
+        "run --rm --network=none --entrypoint=sh": "echo 1500000",
+    }}),
+    ("a container that does not start", {}),
+])
 def test_a_computer_that_is_not_ready(computer, repository, outcome, fault, settings):
     outcome(fault, *computer(repository(ez_json=GOOD), "-n", ".", **settings))
-    assert "devcontainer up" not in (computer.log.read_text() if computer.log.exists() else "") or fault == "a container that does not start"
+    asked = computer.log.read_text() if computer.log.exists() else ""
+    assert "devcontainer up" not in asked or fault == "a container that does not start"
 
 
 @pytest.mark.parametrize("fault, files", [
@@ -88,7 +119,8 @@ def test_a_repository_that_is_not_ready(computer, repository, outcome, fault, fi
 
 def test_repositories_that_cannot_be_had(computer, outcome, tmp_path):
     outcome("a repository that is absent", *computer(f"file://{tmp_path}/nowhere", "-n", "."))
-    outcome("a repository that is private, or a host that asks", *computer("git@127.0.0.1:owner/repository", "-n", "."))
+    private = computer("git@127.0.0.1:owner/repository", "-n", ".")
+    outcome("a repository that is private, or a host that asks", *private)
     assert list(computer.home.iterdir()) == []
 
 
@@ -110,7 +142,10 @@ def test_a_folder_inside_of_another_repository(computer, repository, outcome):
 
 
 def test_the_folder_one_is_in(computer, repository):
-    "Taken as it is: not cloned, not brought up to date, and run a second time on a disk that is full by then."
+    """Taken as it is: not cloned, not brought up to date.
+
+    It is run a second time, on a disk that is full by then.
+    """
     work = repository(ez_json=GOOD)
     subprocess.run(["git", "clone", "-q", work, computer.home], check=True)
     assert "the container did not start (stand-in)" in computer(".", "-n", ".")[1]
@@ -118,20 +153,26 @@ def test_the_folder_one_is_in(computer, repository):
     full = {"run --rm --network=none --entrypoint=sh": "echo 1500000"}
     read = "echo '{\"configuration\": {\"image\": \"image:1\"}}'"
     assert "GB free" in computer(".", "-n", ".", docker=full, read=read)[1]
-    assert "stand-in" in computer(".", "-n", ".", docker=full | {"ps -aq": "echo abc"}, read=read)[1] # it was built before
+    again = computer(".", "-n", ".", docker=full | {"ps -aq": "echo abc"}, read=read)[1]
+    assert "stand-in" in again # it was built before
 
 
 def test_a_dockerfile_may_make_up_for_its_base(computer, repository):
-    config = {".devcontainer__devcontainer_json": '{"build": {"dockerfile": "Dockerfile"}}', ".devcontainer__Dockerfile": "FROM image:1\nRUN apt-get install python3\n"}
-    bare = {"run --rm --network=none --entrypoint=sh": "echo 'image:1 has no Python (python3); name another base image' >&2; exit 1"}
-    cli = 'echo \'{"outcome": "error", "description": "stand-in"}\'; exit 1'
+    config = {
+        ".devcontainer__devcontainer_json": '{"build": {"dockerfile": "Dockerfile"}}',
+        ".devcontainer__Dockerfile": "FROM image:1\nRUN apt-get install python3\n",
+    }
+    said = "image:1 has no Python (python3); name another base image"
+    bare = {"run --rm --network=none --entrypoint=sh": f"echo '{said}' >&2; exit 1"}
     read = "echo '{\"configuration\": {\"build\": {\"dockerfile\": \"Dockerfile\"}}}'"
-    assert "stand-in" in computer(repository(**config), "-n", ".", docker=bare, cli=cli, read=read)[1]
-
+    assert "stand-in" in computer(repository(**config), "-n", ".", docker=bare, cli=FAILS, read=read)[1]
 
 def test_a_host_that_cannot_be_reached(computer, repository, outcome):
-    outcome("a machine that ssh does not reach", *computer("https://127.0.0.1/owner/repository.git", "-n", "somebody@127.0.0.1"))
-    outcome("a folder of this computer, for another machine", *computer(repository(ez_json=GOOD), "-n", "somebody@127.0.0.1"))
+    far = ("-n", "somebody@127.0.0.1")
+    unreached = computer("https://127.0.0.1/owner/repository.git", *far)
+    outcome("a machine that ssh does not reach", *unreached)
+    here = computer(repository(ez_json=GOOD), *far)
+    outcome("a folder of this computer, for another machine", *here)
 
 
 def test_unknown_keys_are_named_and_kept(computer, repository, outcome):
@@ -145,9 +186,12 @@ def test_unknown_keys_are_named_and_kept(computer, repository, outcome):
 def test_the_plan_says_what_is_run(computer, repository):
     work = repository(ez_json=GOOD)
     computer(work, "-n", ".")
-    ran = [line for line in computer.log.read_text().splitlines() if line.startswith("devcontainer up")][0].split()
-    planned = subprocess.run([BIN/"ez", "env", "go", "--dry-run", str(work)], capture_output=True, text=True).stdout
-    assert [word for word in ran if word.startswith("--")][0] == "--workspace-folder" and " up --workspace-folder course --gpu-availability none" in planned
+    asked = computer.log.read_text().splitlines()
+    ran = [line for line in asked if line.startswith("devcontainer up")][0].split()
+    command = [BIN/"ez", "env", "go", "--dry-run", str(work)]
+    planned = subprocess.run(command, capture_output=True, text=True).stdout
+    assert [word for word in ran if word.startswith("--")][0] == "--workspace-folder"
+    assert " up --workspace-folder course --gpu-availability none" in planned
 
 
 def test_help_says_how_the_note_types_it():

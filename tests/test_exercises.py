@@ -1,4 +1,7 @@
-"Every exercise of every chapter, three ways: the solution passes, the blank is told what to do, each known mistake is explained."
+"""Every exercise of every chapter, three ways.
+
+The solution passes, the blank is told what to do, each known mistake is explained.
+"""
 import ast
 import os
 import re
@@ -12,19 +15,42 @@ import nbformat
 import pytest
 import torch
 from mark1 import exercises
-from mark1.exercises import check, declared, exercise, find, hint, judge, kept, learner_file, progress, prove, solution
+from mark1.exercises import (
+    check,
+    declared,
+    exercise,
+    find,
+    hint,
+    judge,
+    kept,
+    learner_file,
+    progress,
+    prove,
+    solution,
+)
 from mark1.workshop.runner import find_chapters
 
 from conftest import PATIENCE, ROOT
 
 BOOK = declared()
 CHAPTERS = {path.stem[3:]: path for path in find_chapters(ROOT/"nbs", ["lesson"])}
-THREE_OR_MORE = ["first_model", "learning", "metrics", "validation", "time_series", "transfer", "layers", "forgetting", "zoo"] # modules; a chapter is added here when its exercises are
+# modules; a chapter is added here when its exercises are
+THREE_OR_MORE = [
+    "first_model",
+    "learning",
+    "metrics",
+    "validation",
+    "time_series",
+    "transfer",
+    "layers",
+    "forgetting",
+    "zoo",
+]
 
 
 @pytest.fixture(autouse=True)
 def learner(tmp_path, monkeypatch):
-    "A learner's home of its own for each test."
+    "Make a learner's home of its own for each test."
     monkeypatch.setenv("FASTAI_HOME", str(tmp_path/"learner"))
     return tmp_path/"learner"
 
@@ -54,20 +80,30 @@ def test_what_is_declared_is_what_the_module_holds(module):
 @pytest.mark.parametrize("module", sorted(set(BOOK.values())))
 def test_asked_in_its_chapter_before_the_answers(module):
     cells = nbformat.read(CHAPTERS[module], as_version=4).cells
-    heads = [index for index, cell in enumerate(cells) if cell.cell_type == "markdown" and re.search(r"^## Answers\n+Spoiler", cell.source, re.MULTILINE)]
+    code = [(index, cell.source) for index, cell in enumerate(cells) if cell.cell_type == "code"]
+    prose = [(index, cell.source) for index, cell in enumerate(cells) if cell.cell_type == "markdown"]
+    spoiler = re.compile(r"^## Answers\n+Spoiler", re.MULTILINE)
+    heads = [index for index, source in prose if spoiler.search(source)]
     assert len(heads) == 1, "the answers stand under one heading, ## Answers, with a word of warning"
     for name in (name for name in BOOK if BOOK[name] == module):
-        asked = [index for index, cell in enumerate(cells) if cell.cell_type == "code" and f'check("{name}", ' in cell.source]
+        asked = [index for index, source in code if f'check("{name}", ' in source]
         assert len(asked) == 1 and asked[0] < heads[0], f"{name} is asked once, above the answers"
         shown = "".join(out.get("text", "") for out in cells[asked[0]].outputs)
         assert shown.startswith(f"{name}: nothing entered yet"), f"{name} is stored unanswered"
-        declares = [index for index, cell in enumerate(cells) if cell.cell_type == "code" and f'@exercise("{name}"' in cell.source]
+        declares = [index for index, source in code if f'@exercise("{name}"' in source]
         assert declares and declares[0] > heads[0] and cells[declares[0]].source.startswith("#| exporti\n")
 
 
-@pytest.mark.parametrize("path", [path for module, path in CHAPTERS.items() if module != "exercises"], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path",
+    [path for module, path in CHAPTERS.items() if module != "exercises"],
+    ids=lambda path: path.name,
+)
 def test_running_a_chapter_enters_nothing_for_the_learner(path):
-    "`hint` and `solution` leave a line in the learner's file; so would a `check` that holds an answer, which the test above forbids."
+    """`hint` and `solution` leave a line in the learner's file.
+
+    So would a `check` that holds an answer, which the test above forbids.
+    """
     code = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
     called = {node.func.id for source in code for node in ast.walk(ast.parse(source))
               if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
@@ -75,8 +111,10 @@ def test_running_a_chapter_enters_nothing_for_the_learner(path):
 
 
 def test_importing_it_imports_no_chapter():
-    loaded = "import sys, mark1.exercises; print(sorted(name for name in sys.modules if name.startswith(('mark1.', 'fastai', 'torch'))))"
-    shown = subprocess.run([sys.executable, "-c", loaded], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    loaded = """import sys, mark1.exercises
+print(sorted(name for name in sys.modules if name.startswith(('mark1.', 'fastai', 'torch'))))"""
+    command = [sys.executable, "-c", loaded]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert shown.strip() == "['mark1.exercises']"
 
 
@@ -88,7 +126,11 @@ def toy(monkeypatch):
         def six():
             "Three twos."
             return sum([2, 2, 2])
-        given = dict(name=name, hint="Count.", mistakes={"That is one two too few.": lambda: sum([2, 2]), "That is one two too many.": lambda: 4*2})
+        mistakes = {
+            "That is one two too few.": lambda: sum([2, 2]),
+            "That is one two too many.": lambda: 4*2,
+        }
+        given = dict(name=name, hint="Count.", mistakes=mistakes)
         exercise(**(given | changes))(solve or six)
         return name
     return declare
@@ -126,8 +168,13 @@ def twice_of(x):
 TWICE = {"That is the square; two is not always two.": lambda x: x*x}
 
 @pytest.mark.parametrize("changes, problem", [
-    (dict(mistakes={"This is no mistake at all.": lambda: 2*3}), "'This is no mistake at all.' is judged right"),
-    (dict(mistakes={"This is the first of two.": lambda: 4, "This is the second of two.": lambda: 4}), "second of two.' is judged mistake"),
+    (dict(mistakes={
+        "This is no mistake at all.": lambda: 2*3,
+    }), "'This is no mistake at all.' is judged right"),
+    (dict(mistakes={
+        "This is the first of two.": lambda: 4,
+        "This is the second of two.": lambda: 4,
+    }), "second of two.' is judged mistake"),
     (dict(mistakes={"": lambda: 4}), "'' explains nothing"),
     (dict(mistakes={}), "no known mistake"),
     (dict(hint=""), "hint"),
@@ -138,14 +185,17 @@ TWICE = {"That is the square; two is not always two.": lambda x: x*x}
     (dict(solve=returns_nothing), "judged blank"),
     (dict(solve=twice, mistakes=TWICE, cases=[2]), "is judged right"), # one case that cannot tell
     (dict(solve=twice, mistakes=TWICE, cases=[]), "no case that the solution can do"),
-    (dict(solve=twice, mistakes=TWICE, cases=[None]), "no case that the solution can do")])
+    (dict(solve=twice, mistakes=TWICE, cases=[None]), "no case that the solution can do"),
+])
 def test_a_broken_exercise_is_noticed(toy, changes, problem):
     with pytest.raises(AssertionError, match=re.escape(problem)): prove(toy(**changes))
 
 
 @pytest.mark.parametrize("changes, error", [
-    (dict(solve=raises), ZeroDivisionError), (dict(mistakes={"This one is never made, it raises.": lambda: 1/0}), ZeroDivisionError),
-    (dict(solve=twice_of, mistakes=TWICE), TypeError)]) # cases forgotten
+    (dict(solve=raises), ZeroDivisionError),
+    (dict(mistakes={"This one is never made, it raises.": lambda: 1/0}), ZeroDivisionError),
+    (dict(solve=twice_of, mistakes=TWICE), TypeError), # cases forgotten
+])
 def test_a_solution_or_mistake_that_raises_is_noticed(toy, changes, error):
     with pytest.raises(error): prove(toy(**changes))
 
@@ -181,8 +231,10 @@ def test_a_function_that_should_raise(toy):
     toy(solve=root, cases=[4, -1], mistakes={"That is the square, the other way round.": lambda x: x*x})
     assert prove("toy-1") == 1
     def complex_root(x): return abs(x)**.5
-    assert judge("toy-1", complex_root) == ("wrong", "not yet: complex_root(-1) gives 1; wanted is ValueError (x is negative).")
-    def careless(x): return __import__("math").sqrt(x) # a ValueError of its own, which will do
+    said = "not yet: complex_root(-1) gives 1; wanted is ValueError (x is negative)."
+    assert judge("toy-1", complex_root) == ("wrong", said)
+    def careless(x):
+        return __import__("math").sqrt(x) # a ValueError of its own, which will do
     assert judge("toy-1", careless)[0] == "right"
 
 
@@ -193,7 +245,8 @@ def test_a_function_may_spoil_its_arguments(toy):
     def spoils(words):
         words.sort(key=len)
         return words.pop()
-    toy(solve=longest, cases=[(["a", "bbb", "cc"],)]*2, mistakes={"That is the last in the alphabet.": lambda words: max(words)})
+    mistakes = {"That is the last in the alphabet.": lambda words: max(words)}
+    toy(solve=longest, cases=[(["a", "bbb", "cc"],)]*2, mistakes=mistakes)
     assert judge("toy-1", spoils)[0] == "right" and judge("toy-1", spoils)[0] == "right"
 
 
@@ -203,43 +256,73 @@ def test_an_interrupt_is_not_swallowed(toy):
     with pytest.raises(KeyboardInterrupt): judge("toy-1", endless)
 
 
-@pytest.mark.parametrize("name, text", [("error-11", "did you mean 'error-1'?"), ("zebra", "there are "), (None, "no exercise None")])
+@pytest.mark.parametrize("name, text", [
+    ("error-11", "did you mean 'error-1'?"),
+    ("zebra", "there are "),
+    (None, "no exercise None"),
+])
 def test_an_unknown_name(name, text):
-    for ask in (lambda: check(name, 1), lambda: check(name, ...), lambda: hint(name or "zebra"), lambda: prove(name)):
+    asking = [
+        lambda: check(name, 1),
+        lambda: check(name, ...),
+        lambda: hint(name or "zebra"),
+        lambda: prove(name),
+    ]
+    for ask in asking:
         with pytest.raises(ValueError, match="no exercise"): ask()
     with pytest.raises(ValueError, match=re.escape(text)): check(name, 1)
     assert kept() == []
 
 
 @pytest.mark.parametrize("damage", [
-    b"", b'{"at": "2021', b"[1, 2, 3]", b"null", b"\xff\xfe\x00", b"[" * 100_000, b'{"at": 1, "exercise": [], "what": {}, "answer": null}',
-    "folder", "file for a folder", "read-only", "no home"])
+    b"",
+    b'{"at": "2021',
+    b"[1, 2, 3]",
+    b"null",
+    b"\xff\xfe\x00",
+    b"[" * 100_000,
+    b'{"at": 1, "exercise": [], "what": {}, "answer": null}',
+    "folder",
+    "file for a folder",
+    "read-only",
+    "no home",
+])
 def test_a_damaged_learner_file_harms_nothing(toy, learner, capsys, monkeypatch, damage):
     file = learner/"mark1-exercises.jsonl"
     if damage == "file for a folder": learner.write_text("in the way")
-    elif damage == "no home": monkeypatch.setattr(Path, "expanduser", lambda path: (_ for _ in ()).throw(RuntimeError("no home")))
+    elif damage == "no home":
+        nowhere = lambda path: (_ for _ in ()).throw(RuntimeError("no home"))
+        monkeypatch.setattr(Path, "expanduser", nowhere)
     else:
         learner.mkdir()
         if damage == "folder": file.mkdir()
-        elif damage == "read-only": monkeypatch.setattr("builtins.open", lambda *args, **kwargs: (_ for _ in ()).throw(PermissionError("read-only")))
+        elif damage == "read-only":
+            refuse = lambda *args, **kwargs: (_ for _ in ()).throw(PermissionError("read-only"))
+            monkeypatch.setattr("builtins.open", refuse)
         else: file.write_bytes(damage)
     toy()
-    for ask in (lambda: check("toy-1", 4), lambda: check("toy-1", 6), hint, progress): ask()
+    for ask in (lambda: check("toy-1", 4), lambda: check("toy-1", 6), hint, progress):
+        ask()
     monkeypatch.undo()
     assert "toy-1: right, 6. Three twos." in capsys.readouterr().out
     if isinstance(damage, bytes):
         monkeypatch.setenv("FASTAI_HOME", str(learner))
-        assert [event["answer"] for event in kept()] == ["4", "6", ""] and file.read_bytes().startswith(damage)
+        assert [event["answer"] for event in kept()] == ["4", "6", ""]
+        assert file.read_bytes().startswith(damage)
 
 
 def test_two_kernels_at_once(learner):
-    write = "import sys; from mark1.exercises import keep\nfor answer in range(200): keep(sys.argv[1], 'wrong', str(answer))"
+    write = """import sys
+from mark1.exercises import keep
+for answer in range(200): keep(sys.argv[1], 'wrong', str(answer))"""
     environment = {**os.environ, "FASTAI_HOME": str(learner)}
-    kernels = [subprocess.Popen([sys.executable, "-c", write, f"toy-{kernel}"], cwd=ROOT, env=environment) for kernel in range(2)]
+    commands = [[sys.executable, "-c", write, f"toy-{kernel}"] for kernel in range(2)]
+    kernels = [subprocess.Popen(command, cwd=ROOT, env=environment) for command in commands]
     assert [kernel.wait(PATIENCE) for kernel in kernels] == [0, 0]
     answers = [(event["exercise"], event["answer"]) for event in kept()]
     assert len(answers) == len(set(answers)) == 400
-    assert learner_file().parent == learner and {path.name for path in learner.iterdir()} == {learner_file().name}
+    assert learner_file().parent == learner
+    assert {path.name for path in learner.iterdir()} == {learner_file().name}
 
 
 def test_a_loop_does_not_fill_the_disk(toy, learner):
@@ -250,7 +333,13 @@ def test_a_loop_does_not_fill_the_disk(toy, learner):
 
 
 def test_a_chapter_not_imported_yet_is_found(tmp_path, monkeypatch, capsys):
-    (tmp_path/"toy_chapter.py").write_text('from mark1.exercises import exercise\n\n@exercise("toy-2", hint="x", mistakes={})\ndef two():\n    return 1 + 1\n')
+    (tmp_path/"toy_chapter.py").write_text(
+        'from mark1.exercises import exercise\n'
+        '\n'
+        '@exercise("toy-2", hint="x", mistakes={})\n'
+        'def two():\n'
+        '    return 1 + 1\n'
+    )
     monkeypatch.setattr(mark1, "__path__", [*mark1.__path__, str(tmp_path)])
     monkeypatch.setattr(exercises, "EXERCISES", {})
     check("toy-2", 2)

@@ -1,4 +1,7 @@
-"What happens when a run is cut short, starved or disturbed: each fault, what it says, and that the next run mends it."
+"""What happens when a run is cut short, starved or disturbed.
+
+Each fault is made to happen; it is said what it was, and the next run mends it.
+"""
 import ctypes
 import os
 import shutil
@@ -38,13 +41,13 @@ def nothing_runs_on():
 
 
 def end(process, timeout=PATIENCE):
-    "Wait for a started command; a result like that of `subprocess.run`."
+    "Wait for a started command; a result like that of `subprocess.run` comes back."
     out, err = process.communicate(timeout=timeout)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
 def alive(pid):
-    "Whether a process runs; one that has ended and not been waited for does not."
+    "Say whether a process runs; one that has ended and not been waited for does not."
     try: return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
     except OSError: return False
 
@@ -80,8 +83,10 @@ COMMANDS = {"plain": [BIN/"mark1"], "forked": [sys.executable, "-c", FORKED]}
 TROUBLES = {
     "a cell that raises": "raise ValueError('no such thing; take another')",
     "a killed kernel": "import os; os.kill(os.getpid(), 9)",
-    "out of memory": "import resource; resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))\nx = bytearray(2**31)",
-    "out of memory, in torch": "import torch\ntorch.empty(2**50)"}
+    "out of memory": "import resource; resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))\n"
+                     "x = bytearray(2**31)",
+    "out of memory, in torch": "import torch\ntorch.empty(2**50)",
+}
 
 
 @pytest.mark.parametrize("fault", TROUBLES)
@@ -131,7 +136,10 @@ def test_ctrl_c(mark1_here, toy_repository, outcome, tmp_path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="signals are sent to one thread, which only Linux can do")
 def test_an_interrupt_that_reaches_another_thread(toy_repository):
-    "The system may give Ctrl-C to any thread; the first, which has to act on it, must not sleep on until a chapter ends."
+    """The system may give Ctrl-C to any thread.
+
+    The first, which has to act on it, must not sleep on until a chapter ends.
+    """
     home = toy_repository(_00_sum=[f"open('started', 'w').close()\n{ENDLESS}"])
     process = start(home, "run")
     wait_for((home/"nbs"/"started").exists)
@@ -144,7 +152,8 @@ def test_an_interrupt_that_reaches_another_thread(toy_repository):
 def signal_thread(pid, thread, number):
     "Send a signal to one thread of another process, for which Python has no word."
     call = {"x86_64": 234, "aarch64": 131}[os.uname().machine] # tgkill
-    assert ctypes.CDLL(None, use_errno=True).syscall(call, pid, thread, number) == 0, os.strerror(ctypes.get_errno())
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.syscall(call, pid, thread, number) == 0, os.strerror(ctypes.get_errno())
 
 
 # a runner whose first notebook is half written when it is killed
@@ -172,7 +181,7 @@ def test_a_runner_killed_in_mid_write(mark1, mark1_here, toy_repository, outcome
 
 
 def alone(*commands):
-    "A shell command in a mount namespace of its own; the test skips where there is none to be had."
+    "Make a shell command run in a mount namespace of its own; the test skips where there is none to be had."
     unshare = ["unshare", "--mount", "--map-root-user", "sh", "-ec"]
     if shutil.which("unshare") is None or subprocess.run([*unshare, "true"], capture_output=True).returncode:
         pytest.skip("no mount namespace can be made, for want of Linux, unshare (util-linux) or permission")
@@ -209,13 +218,16 @@ def test_without_a_home(toy_repository, outcome, tmp_path, fault, variables):
 def test_spaces_and_letters_beyond_ascii(mark1, mark1_here, toy_repository, outcome, tmp_path):
     home = tmp_path/"Prénom's größter Kurs, 第一"
     shutil.copytree(toy_repository(_00_sum=[NUMBER]), home, ignore=shutil.ignore_patterns("Prénom*", "cache"))
-    outcome("a path with spaces and non-ASCII letters", mark1("run", cwd=home, FASTAI_HOME=str(home/"mes données")))
+    result = mark1("run", cwd=home, FASTAI_HOME=str(home/"mes données"))
+    outcome("a path with spaces and non-ASCII letters", result)
     runs_again(mark1_here, home)
 
 
 def test_two_runs_at_once(mark1_here, toy_repository, outcome):
     home = toy_repository(_00_sum=[NUMBER], _01_more=["print(('x'*99 + chr(10))*1_000)"])
-    for result in [end(process) for process in [start(home, "run"), start(home, "run")]]: outcome("two runs at once", result)
+    runs = [start(home, "run"), start(home, "run")]
+    results = [end(process) for process in runs]
+    for result in results: outcome("two runs at once", result)
     runs_again(mark1_here, home)
 
 

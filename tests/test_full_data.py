@@ -1,12 +1,15 @@
-"The course's own photographs: trained on as they come out of the full data's archive. How that archive gets here is in test_downloads.py."
+"""The course's own photographs: trained on as they come out of the full data's archive.
+
+How that archive gets here is in test_downloads.py.
+"""
 import json
 import os
 import re
 import sys
 
 import pytest
-from mark1.data.sets import is_cat
 from mark1.data.downloads import checksum
+from mark1.data.sets import is_cat
 from mark1.first_model import dumb_error, error_interval, held_out_once
 
 from conftest import PATIENCE, ROOT
@@ -29,7 +32,8 @@ def test_the_first_model_on_real_photographs(mark1, serve, photographs, copied_r
     assert result.returncode == 0, result.stdout + result.stderr
     shown = " ".join(result.stdout.replace("│", " ").split())
     print(shown)
-    assert re.search(r"error: \d+ of 51 wrong", shown) # that it beats the dumb classifier, the chapter has asserted
+    # that it beats the dumb classifier, the chapter has asserted
+    assert re.search(r"error: \d+ of 51 wrong", shown)
     assert "on photographs" in shown and "Data: full" in shown
 
 

@@ -1,4 +1,7 @@
-"Programs that start kernels at the same time: none takes what another has chosen to listen at, however few ports there are."
+"""Programs that start kernels at the same time.
+
+None takes what another has chosen to listen at, however few ports there are.
+"""
 import os
 import shutil
 import subprocess
@@ -15,27 +18,41 @@ PROGRAM = """if __name__ == "__main__":
     from mark1.workshop.kernels import fork_kernels
     from traitlets.config import Config
     if sys.argv.pop(1) == "forked": assert fork_kernels(("ipykernel.kernelapp",))
-    if sys.argv.pop(1) == "ports": runner.kernel_config = lambda: Config(NotebookClient={"startup_timeout": 20}) # by itself
+    if sys.argv.pop(1) == "ports": # by itself
+        runner.kernel_config = lambda: Config(NotebookClient={"startup_timeout": 20})
     sys.exit(runner.main(sys.argv[1:]))"""
-PORTS = 200 # that the system may give away; 32 kernels at a time use 32 for their output pipes, and five more each with ports
+# ports that the system may give away; 32 kernels at a time use 32 for their output pipes, and five more each
+PORTS = 200
 
 
 def alone(*words):
-    "A command in a network namespace with few ports; the test skips where there is none to be had."
+    "Make a command run in a network namespace with few ports; the test skips where there is none to be had."
     unshare = ["unshare", "--net", "--map-root-user", "sh", "-ec"]
-    few = f"ip link set lo up; echo 40000 {40000 + PORTS} > /proc/sys/net/ipv4/ip_local_port_range; exec \"$@\""
-    if shutil.which("unshare") is None or subprocess.run([*unshare, few, "sh", "true"], capture_output=True).returncode:
+    low = 40000
+    span = f"{low} {low + PORTS}"
+    few = f"ip link set lo up; echo {span} > /proc/sys/net/ipv4/ip_local_port_range; exec \"$@\""
+    tried = [*unshare, few, "sh", "true"]
+    if shutil.which("unshare") is None or subprocess.run(tried, capture_output=True).returncode:
         pytest.skip("no network namespace can be made, for want of Linux, unshare (util-linux) or permission")
     return [*unshare, few, "sh", *map(str, words)]
 
 
 def all_at_once(home, programs, listen):
-    "Run all chapters in several programs at the same time, in one namespace; what each says that stopped, '' for none."
-    limit = "--cell-limit 20" if listen == "ports" else "" # a cell whose messages go to another kernel's port is never done
-    lines = [f"\"$0\" -c \"$1\" {'forked' if turn % 4 else 'plain'} {listen} run --jobs 4 {limit} 2> {home}/said-{turn} &" for turn in range(programs)]
+    """Run all chapters in several programs at the same time, in one namespace.
+
+    What each says that stopped comes back, '' for none.
+    """
+    # a cell whose messages go to another kernel's port is never done
+    limit = "--cell-limit 20" if listen == "ports" else ""
+    lines = []
+    for turn in range(programs):
+        kind = "forked" if turn % 4 else "plain"
+        file = f"{home}/said-{turn}"
+        lines.append(f'"$0" -c "$1" {kind} {listen} run --jobs 4 {limit} 2> {file} &')
     script = "\n".join([*lines, "wait"])
     environment = {**os.environ, "MARK1_KERNELS": "forked"}
-    subprocess.run(alone("sh", "-c", script, sys.executable, PROGRAM), cwd=home, env=environment, stdout=subprocess.DEVNULL, check=True)
+    command = alone("sh", "-c", script, sys.executable, PROGRAM)
+    subprocess.run(command, cwd=home, env=environment, stdout=subprocess.DEVNULL, check=True)
     said = [(home/f"said-{turn}").read_text() for turn in range(programs)]
     assert all("cell  1 of  1" in text for text in said), said
     return [line for text in said for line in text.splitlines() if line.startswith("mark1: ")]
@@ -43,14 +60,18 @@ def all_at_once(home, programs, listen):
 
 @pytest.fixture
 def busy(request):
-    "As many loops that do nothing but use a core as the test asks for."
+    "Run as many loops that do nothing but use a core as the test asks for."
     with busy_loops(request.param): yield request.param
 
 
-@pytest.mark.parametrize("rounds, busy", [(1, 0), pytest.param(40, 0, marks=pytest.mark.slow), pytest.param(40, 2, marks=pytest.mark.slow)],
-                         indirect=["busy"])
+@pytest.mark.parametrize("rounds, busy", [
+    (1, 0),
+    pytest.param(40, 0, marks=pytest.mark.slow),
+    pytest.param(40, 2, marks=pytest.mark.slow),
+], indirect=["busy"])
 def test_programs_that_start_kernels_at_once(toy_repository, rounds, busy):
-    home = toy_repository(**{f"_{number:02}_line": ["print('here')"] for number in range(8 if rounds > 1 else 4)})
+    chapters = range(8 if rounds > 1 else 4)
+    home = toy_repository(**{f"_{number:02}_line": ["print('here')"] for number in chapters})
     said = [all_at_once(home, 4 if rounds > 1 else 3, "names") for _ in range(rounds)]
     print(f"{sum(map(bool, said))} of {rounds} rounds in which a chapter stopped")
     assert said == [[]]*rounds

@@ -1,4 +1,7 @@
-"Notebooks as other programs leave them: an older format, a mark in front, half a merge, nothing at all, one endless line."
+"""Notebooks as other programs leave them.
+
+An older format, a mark in front, half a merge, nothing at all, one endless line.
+"""
 import json
 import shutil
 
@@ -14,8 +17,9 @@ CASES = ROOT.parent/"shared"/"cases"/"notebooks"
 
 
 def as_saved(minor, ids=False):
-    "A small notebook of format 4, as a program writes it that knows this minor version."
-    notebook = json.loads(nbformat.writes(new_notebook(cells=[new_markdown_cell("# A café\n\n> a toy"), new_code_cell("print(6*7)")])))
+    "Write a small notebook of format 4, as a program does that knows this minor version."
+    cells = [new_markdown_cell("# A café\n\n> a toy"), new_code_cell("print(6*7)")]
+    notebook = json.loads(nbformat.writes(new_notebook(cells=cells)))
     notebook["nbformat_minor"] = minor
     for cell in notebook["cells"]:
         if not ids: del cell["id"]
@@ -23,13 +27,18 @@ def as_saved(minor, ids=False):
 
 
 def third():
-    "The same in format 3, whose cells stood in worksheets."
+    "Write the same in format 3, whose cells stood in worksheets."
     return nbformat.writes(nbformat.convert(nbformat.reads(as_saved(5, ids=True), 4), 3), version=3)
 
 
-READABLE = {**{f"4.{minor}": as_saved(minor).encode() for minor in (0, 4, 5)}, "4.2 with ids": as_saved(2, ids=True).encode(), "3": third().encode(),
-            "a mark in front": as_saved(5, ids=True).encode("utf-8-sig"), "UTF-16": as_saved(5, ids=True).encode("utf-16"),
-            "4.1 and a mark": as_saved(1).encode("utf-8-sig")}
+READABLE = {
+    **{f"4.{minor}": as_saved(minor).encode() for minor in (0, 4, 5)},
+    "4.2 with ids": as_saved(2, ids=True).encode(),
+    "3": third().encode(),
+    "a mark in front": as_saved(5, ids=True).encode("utf-8-sig"),
+    "UTF-16": as_saved(5, ids=True).encode("utf-16"),
+    "4.1 and a mark": as_saved(1).encode("utf-8-sig"),
+}
 
 
 @pytest.mark.parametrize("kind", READABLE)
@@ -43,13 +52,19 @@ def test_what_can_be_converted_is(mark1_here, toy_repository, kind):
     content = path.read_text(encoding="utf-8")
     notebook = nbformat.reads(content, 4)
     nbformat.validate(notebook)
-    assert json.loads(content)["nbformat_minor"] == 5 and len({cell.id for cell in notebook.cells}) == len(notebook.cells)
+    assert json.loads(content)["nbformat_minor"] == 5
+    assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
     assert notebook.cells[0].source == "# A café\n\n> a toy" and notebook.cells[-1].outputs[0].text == "42\n"
-    assert "0 cells changed" in mark1_here("refresh", "00", cwd=home).stdout and path.read_text(encoding="utf-8") == content
+    assert "0 cells changed" in mark1_here("refresh", "00", cwd=home).stdout
+    assert path.read_text(encoding="utf-8") == content
 
 
-REFUSED = {"a chapter that is empty": b"", "a chapter left half-merged": as_saved(5).replace('"cells"', '\n<<<<<<< HEAD\n"cells"').encode(),
-           "a chapter in another encoding": as_saved(5, ids=True).encode("latin-1"), "a chapter that is no notebook": b'{"a": 1}'}
+REFUSED = {
+    "a chapter that is empty": b"",
+    "a chapter left half-merged": as_saved(5).replace('"cells"', '\n<<<<<<< HEAD\n"cells"').encode(),
+    "a chapter in another encoding": as_saved(5, ids=True).encode("latin-1"),
+    "a chapter that is no notebook": b'{"a": 1}',
+}
 
 
 @pytest.mark.parametrize("fault", REFUSED)
@@ -67,11 +82,15 @@ PRINTED = ["'x'*10_000_000", "'1'*10_000_000", "'a\\r'*5_000_000", "'1 '*5_000_0
 
 
 def test_very_long_lines(mark1_here, toy_repository):
-    "In run, refresh and nbval; each of them ends, where a pattern that looks for its end from each place never would."
+    """In run, refresh and nbval.
+
+    Each of them ends, where a pattern that looks for its end from each place never would.
+    """
     home = toy_repository(_00_long=[f"print({printed})" for printed in PRINTED])
     path = home/"nbs"/"00_long.ipynb"
     nbformat.write(nbformat.read(path, 4), home/"nbs"/"index.ipynb")
-    for words in (["run"], ["refresh", "00"]): assert mark1_here(*words, cwd=home).returncode == 0
+    for words in (["run"], ["refresh", "00"]):
+        assert mark1_here(*words, cwd=home).returncode == 0
     (home/"nbs"/"index.ipynb").unlink()
     stored = [cell.outputs[0].text for cell in read_notebook(path).cells[-len(PRINTED):]]
     assert [text[-12:] for text in stored] == ["x"*11 + "\n", "1"*11 + "\n", "a\r\n", " 1 1 1 1 1 \n"]
@@ -83,7 +102,8 @@ def test_very_long_lines(mark1_here, toy_repository):
 
 
 def test_the_cases_that_came_from_elsewhere(mark1_here, toy_repository):
-    if not CASES.is_dir(): pytest.skip(f"there are no cases in {CASES}; put notebooks of other programs there")
+    if not CASES.is_dir():
+        pytest.skip(f"there are no cases in {CASES}; put notebooks of other programs there")
     home = toy_repository(_00_sum=["1"])
     nbformat.write(nbformat.read(home/"nbs"/"00_sum.ipynb", 4), home/"nbs"/"index.ipynb")
     assert list(CASES.glob("*.ipynb"))
@@ -91,6 +111,8 @@ def test_the_cases_that_came_from_elsewhere(mark1_here, toy_repository):
         shutil.copy(case, home/"nbs"/"42_case.ipynb")
         for command in ("run", "refresh"):
             result = mark1_here(command, "42", cwd=home)
-            if case.stem == "outputs": continue # stored ones, for the site: its code does not run
-            if case.stem in ("empty", "conflict"): assert "42_case.ipynb" in sentence(result, 2)
+            if case.stem == "outputs":
+                continue # stored ones, for the site: its code does not run
+            if case.stem in ("empty", "conflict"):
+                assert "42_case.ipynb" in sentence(result, 2)
             else: assert result.returncode == 0, f"{case.name}: {result.stderr}"

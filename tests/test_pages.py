@@ -1,4 +1,4 @@
-"The step that turns notebooks into pages: tables, outputs, cells with their directives, the library reference."
+"The step that turns notebooks into pages: tables, outputs, cells with directives, the library reference."
 import ast
 import importlib
 import inspect
@@ -23,7 +23,7 @@ from reference import comments_of, documented as definitions, module_entries
 
 
 def displayed(**data):
-    "An output of a cell; `text_html` stands for text/html."
+    "Make an output of a cell; `text_html` stands for text/html."
     return new_output("display_data", data={kind.replace("_", "/", 1): value for kind, value in data.items()})
 
 
@@ -31,48 +31,80 @@ def displayed(**data):
 
 
 def test_a_table_keeps_its_text_and_spans_and_nothing_else():
-    markup = '<style>td { color: red }</style><table border="1" class="dataframe"><thead><tr style="text-align: right"><th></th><th colspan="2">loss</th></tr></thead>' \
-             '<tbody><tr><th>0</th><td onclick="x()" style="width: 9px">0.5 &lt; 1</td></tr></tbody></table><script>x()</script><!-- said -->'
-    assert plain_table(markup) == '<table><thead><tr><td></td><th colspan="2" scope="col">loss</th></tr></thead>' \
+    markup = (
+        '<style>td { color: red }</style><table border="1" class="dataframe">'
+        '<thead><tr style="text-align: right"><th></th><th colspan="2">loss</th></tr></thead>'
+        '<tbody><tr><th>0</th><td onclick="x()" style="width: 9px">0.5 &lt; 1</td></tr></tbody>'
+        '</table><script>x()</script><!-- said -->'
+    )
+    assert plain_table(markup) == (
+        '<table><thead><tr><td></td><th colspan="2" scope="col">loss</th></tr></thead>'
         '<tbody><tr><th scope="row">0</th><td>0.5 &lt; 1</td></tr></tbody></table>'
+    )
 
 
 def test_columns_of_numbers_are_set_to_the_right():
-    rows = [("", "b", "c", "d", "e"), ("0", "1,024", "00:05", "0.5 %", "12"), ("1", "-.5", "1:02:03", "nan", "few"), ("2", "1e-05", "", "99", "1.2.3")]
-    heads, *body = ["".join(f"<{'th' if i == 0 or row is rows[0] else 'td'}>{text}</{'th' if i == 0 or row is rows[0] else 'td'}>"
-                            for i, text in enumerate(row)) for row in rows]
-    table = f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(f'<tr>{row}</tr>' for row in body)}</tbody></table>"
+    row_of = lambda texts, *tags: "".join(f"<{tag}>{text}</{tag}>" for text, tag in zip(texts, tags))
+    heads = row_of(("", "b", "c", "d", "e"), *["th"]*5)
+    rows = [
+        ("0", "1,024", "00:05", "0.5 %", "12"),
+        ("1", "-.5", "1:02:03", "nan", "few"),
+        ("2", "1e-05", "", "99", "1.2.3"),
+    ]
+    body = "".join(f"<tr>{row_of(row, 'th', *['td']*4)}</tr>" for row in rows)
+    table = f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
     found = html.fromstring(plain_table(table))
-    assert [[cell.get("class") for cell in row] for row in found.iter("tr")] == [[None, "right", "right", "right", None]]*4
-    assert "class" not in plain_table(table.replace("<th>b</th>", '<th colspan="1">b</th>')) # where columns are not plain to see
+    classes = [[cell.get("class") for cell in row] for row in found.iter("tr")]
+    assert classes == [[None, "right", "right", "right", None]]*4
+    spans = table.replace("<th>b</th>", '<th colspan="1">b</th>') # where columns are not plain to see
+    assert "class" not in plain_table(spans)
 
 
 def test_a_table_loses_links_and_pictures_but_not_their_words():
-    table = plain_table('<table><tr><td><a href="javascript:x()">a <b>link</b></a><img src="http://h/x.png"><iframe src="http://h/"></iframe></td></tr></table>')
+    table = plain_table(
+        '<table><tr><td><a href="javascript:x()">a <b>link</b></a>'
+        '<img src="http://h/x.png"><iframe src="http://h/"></iframe></td></tr></table>'
+    )
     assert "<td>a <b>link</b></td>" in table and "http" not in table and "javascript" not in table
 
 
-@pytest.mark.parametrize("markup", ["", "<div></div>", "<style>p { color: red }</style>", '<progress value="3" max="3"></progress>', "<script>x()</script>"])
+@pytest.mark.parametrize("markup", [
+    "",
+    "<div></div>",
+    "<style>p { color: red }</style>",
+    '<progress value="3" max="3"></progress>',
+    "<script>x()</script>",
+])
 def test_markup_without_text_is_no_table(markup):
     assert plain_table(markup) == ""
     assert shown(displayed(text_html=markup), "x", {}) is None
 
 
 def test_of_several_forms_of_an_output_the_picture_is_shown():
-    files, picture = {}, b"\x89PNG"
+    files = {}
+    picture = b"\x89PNG"
     output = displayed(image_png=b64encode(picture).decode(), text_html="<b>no</b>", text_plain="no")
     assert shown(output, "fig-x", files) == {"picture": "fig-x.png"} and files == {"fig-x.png": picture}
-    assert shown(displayed(**{"image_svg+xml": ["<svg", "/>"]}), "fig-y", files) == {"picture": "fig-y.svg"} and files["fig-y.svg"] == b"<svg/>"
+    drawn = displayed(**{"image_svg+xml": ["<svg", "/>"]})
+    assert shown(drawn, "fig-y", files) == {"picture": "fig-y.svg"}
+    assert files["fig-y.svg"] == b"<svg/>"
 
 
 @pytest.mark.parametrize("output, expected", [
-    (displayed(text_html="<table><tr><td>1</td></tr></table>", text_markdown="no", text_plain="no"), {"table": '<table><tr><td class="right">1</td></tr></table>'}),
+    (
+        displayed(text_html="<table><tr><td>1</td></tr></table>", text_markdown="no", text_plain="no"),
+        {"table": '<table><tr><td class="right">1</td></tr></table>'},
+    ),
     (displayed(text_markdown=["a *b*\n", "c"], text_plain="no"), {"markdown": "a *b*\nc"}),
     (displayed(text_plain=" 1\n"), {"text": " 1"}),
-    (new_output("stream", name="stdout", text=["\x1b[31mred\x1b[0m\n", "  two \n"]), {"text": "red\n  two"}),
+    (
+        new_output("stream", name="stdout", text=["\x1b[31mred\x1b[0m\n", "  two \n"]),
+        {"text": "red\n  two"},
+    ),
     (new_output("stream", name="stdout", text="\n"), None),
     (new_output("error", ename="E", evalue="", traceback=["\x1b[0;31mE\x1b[0m: no"]), {"text": "E: no"}),
-    (displayed(**{"application_vnd.jupyter.widget-view+json": {}}), None)])
+    (displayed(**{"application_vnd.jupyter.widget-view+json": {}}), None),
+])
 def test_what_is_shown_of_an_output(output, expected):
     assert shown(output, "x", {}) == expected
 
@@ -81,8 +113,9 @@ def test_what_is_shown_of_an_output(output, expected):
 
 
 def test_code_is_shown_without_directives_and_words_to_the_test_runner():
-    assert code_shown("#| export\n#|label: x\n# NBVAL_IGNORE_OUTPUT\n\nx = 1 # NBVAL_ is not at the start\n\n# why\ny = 2\n") \
-        == "x = 1 # NBVAL_ is not at the start\n\n# why\ny = 2"
+    directives = "#| export\n#|label: x\n# NBVAL_IGNORE_OUTPUT\n"
+    code = "x = 1 # NBVAL_ is not at the start\n\n# why\ny = 2"
+    assert code_shown(f"{directives}\n{code}\n") == code
 
 
 def record(source, *outputs, number=7):
@@ -94,15 +127,26 @@ FIGURE = displayed(image_png=b64encode(b"x").decode())
 
 
 def test_label_caption_and_alt_are_passed_on():
-    found = record("#| label: fig-x\n#| fig-cap: What it *shows*: all\n#| fig-alt: A line that rises.\nplot()", FIGURE)
-    assert found | {"code": ""} == {"label": "fig-x", "caption": "What it *shows*: all", "alt": "A line that rises.", "code": "", "fold": "", "open": False,
-                                    "defines": [], "outputs": [{"picture": "fig-x.png"}]}
-    assert found["code"] == "plot()" and record("#| tbl-cap: Of a table\nx", PRINTED)["caption"] == "Of a table"
+    source = "#| label: fig-x\n#| fig-cap: What it *shows*: all\n#| fig-alt: A line that rises.\nplot()"
+    found = record(source, FIGURE)
+    assert found | {"code": ""} == {
+        "label": "fig-x",
+        "caption": "What it *shows*: all",
+        "alt": "A line that rises.",
+        "code": "",
+        "fold": "",
+        "open": False,
+        "defines": [],
+        "outputs": [{"picture": "fig-x.png"}],
+    }
+    assert found["code"] == "plot()"
+    assert record("#| tbl-cap: Of a table\nx", PRINTED)["caption"] == "Of a table"
 
 
 def test_pictures_are_named_after_the_label_or_the_place():
-    assert [output["picture"] for output in record("#| label: fig-x\nx", FIGURE, FIGURE)["outputs"]] == ["fig-x.png", "fig-x-1.png"]
-    assert [output["picture"] for output in record("x", FIGURE, FIGURE)["outputs"]] == ["cell-7.png", "cell-7-1.png"]
+    pictures = lambda source: [each["picture"] for each in record(source, FIGURE, FIGURE)["outputs"]]
+    assert pictures("#| label: fig-x\nx") == ["fig-x.png", "fig-x-1.png"]
+    assert pictures("x") == ["cell-7.png", "cell-7-1.png"]
 
 
 @pytest.mark.parametrize("directive", ["hide", "include: false", "default_exp toy"])
@@ -111,23 +155,54 @@ def test_what_is_hidden_is_left_out(directive):
 
 
 def test_code_and_output_are_left_out_by_themselves():
-    assert record("#| echo: false\nx", PRINTED) | {"code": None} == record("x", PRINTED) | {"code": None} and record("#| echo: false\nx", PRINTED)["code"] == ""
-    assert record("#| output: false\nx", PRINTED)["outputs"] == [] and record("#| output: false\nx", PRINTED)["code"] == "x"
-    assert record("#| echo: false\n#| output: false\nx", PRINTED) is None and record("#| echo: false\nx") is None
+    no_code = record("#| echo: false\nx", PRINTED)
+    assert no_code["code"] == ""
+    assert no_code | {"code": None} == record("x", PRINTED) | {"code": None}
+    no_output = record("#| output: false\nx", PRINTED)
+    assert no_output["outputs"] == [] and no_output["code"] == "x"
+    assert record("#| echo: false\n#| output: false\nx", PRINTED) is None
+    assert record("#| echo: false\nx") is None
+
+
+ANSWERS = """#| exporti
+@exercise("a-1")
+def x(): pass
+@exercise("b-2", cases=())
+def y(): pass"""
 
 
 @pytest.mark.parametrize("source, fold, opened", [
-    ("x", "", False), ("#| code-fold: true\nx", "Code", False), ("#| code-fold: show\nx", "Code", True), ("#| code-fold: false\nx", "", False),
-    ("#| code-fold: true\n#| code-summary: How\nx", "How", False), ("import a\nfrom b import c", "Imports", False), ("import a\nx", "", False),
-    ("#| exporti\nx = 1", "Internal code", False), ('#| exporti\n@exercise("a-1")\ndef x(): pass\n@exercise("b-2", cases=())\ndef y(): pass', "Answer: a-1, b-2", False), ("!ls", "", False)])
+    ("x", "", False),
+    ("#| code-fold: true\nx", "Code", False),
+    ("#| code-fold: show\nx", "Code", True),
+    ("#| code-fold: false\nx", "", False),
+    ("#| code-fold: true\n#| code-summary: How\nx", "How", False),
+    ("import a\nfrom b import c", "Imports", False),
+    ("import a\nx", "", False),
+    ("#| exporti\nx = 1", "Internal code", False),
+    (ANSWERS, "Answer: a-1, b-2", False),
+    ("!ls", "", False),
+])
 def test_what_is_folded(source, fold, opened):
     found = record(source)
     assert (found["fold"], found["open"]) == (fold, opened)
 
 
-@pytest.mark.parametrize("directive, defines", [("export", ["A", "B", "D", "f", "C"]), ("exports", ["A", "B", "D", "f", "C"]), ("exporti", []), ("eval: true", [])])
+@pytest.mark.parametrize("directive, defines", [
+    ("export", ["A", "B", "D", "f", "C"]),
+    ("exports", ["A", "B", "D", "f", "C"]),
+    ("exporti", []),
+    ("eval: true", []),
+])
 def test_what_a_cell_defines_for_the_library(directive, defines):
-    source = f"#| {directive}\nA = _b = 1\nB, (D, *_e) = x.y = z[i] = 2, (3, 4)\ndef f(): g = 1\nclass C: pass\ndef _h(): pass\n"
+    source = (
+        f"#| {directive}\n"
+        "A = _b = 1\n"
+        "B, (D, *_e) = x.y = z[i] = 2, (3, 4)\n"
+        "def f(): g = 1\n"
+        "class C: pass\n"
+        "def _h(): pass\n"
+    )
     assert record(source)["defines"] == defines
     assert record(f"#| {directive}\nimport a")["defines"] == []
 
@@ -144,33 +219,64 @@ def page_of(path):
 
 def test_a_chapter_becomes_a_page_whose_lines_lead_back_to_their_cells(tmp_path):
     (tmp_path/"nbs").mkdir()
-    cells = [new_markdown_cell("# Toy\n\n> A *toy*\n\n[![run](http://h/b.svg)](http://h/) First words."), new_code_cell("#| default_exp toy"), new_code_cell("import a"), new_code_cell("#| export\nimport b"),
-                   new_markdown_cell("two\nlines"), new_code_cell("#| hide\nx"), new_code_cell("#| label: num-x\nprint(1)", outputs=[PRINTED]),
-                   new_code_cell("m()", outputs=[displayed(text_markdown="written by a cell")]), new_markdown_cell("last")]
+    cells = [
+        new_markdown_cell("# Toy\n\n> A *toy*\n\n[![run](http://h/b.svg)](http://h/) First words."),
+        new_code_cell("#| default_exp toy"),
+        new_code_cell("import a"),
+        new_code_cell("#| export\nimport b"),
+        new_markdown_cell("two\nlines"),
+        new_code_cell("#| hide\nx"),
+        new_code_cell("#| label: num-x\nprint(1)", outputs=[PRINTED]),
+        new_code_cell("m()", outputs=[displayed(text_markdown="written by a cell")]),
+        new_markdown_cell("last"),
+    ]
     nbformat.write(new_notebook(cells=cells), tmp_path/"nbs"/"01_toy.ipynb")
     front, body, files, starts = page_of(tmp_path/"nbs"/"01_toy.ipynb")
-    assert (front["title"], front["description"], front["source"], front["module"], front["stale"]) == ("Toy", "A *toy*", "nbs/01_toy.ipynb", "toy", False)
-    assert body == "First words.\n\n{{< cell 0 >}}\n\ntwo\nlines\n\n{{< cell 1 >}}\n\nwritten by a cell\n\nlast"
-    assert [(cell["label"], cell["code"]) for cell in front["cells"]] == [("", "import a\n\nimport b"), ("num-x", "print(1)")] # imports in one fold
+    assert front["title"] == "Toy"
+    assert front["description"] == "A *toy*"
+    assert front["source"] == "nbs/01_toy.ipynb"
+    assert front["module"] == "toy"
+    assert front["stale"] == False
+    assert body == (
+        "First words.\n\n{{< cell 0 >}}\n\ntwo\nlines\n\n{{< cell 1 >}}\n\n"
+        "written by a cell\n\nlast"
+    )
+    codes = [(cell["label"], cell["code"]) for cell in front["cells"]]
+    assert codes == [("", "import a\n\nimport b"), ("num-x", "print(1)")] # imports in one fold
     lines = body.splitlines()
     assert [(lines[line - 1], cell) for line, cell in starts] == [
-        ("First words.", 1), ("{{< cell 0 >}}", 4), ("two", 5), ("{{< cell 1 >}}", 7), ("written by a cell", 8), ("last", 9)]
+        ("First words.", 1),
+        ("{{< cell 0 >}}", 4),
+        ("two", 5),
+        ("{{< cell 1 >}}", 7),
+        ("written by a cell", 8),
+        ("last", 9),
+    ]
 
 
 def test_a_notebook_without_title_is_named(tmp_path):
     nbformat.write(new_notebook(cells=[new_markdown_cell("Words")]), tmp_path/"01_toy.ipynb")
-    with pytest.raises(ValueError, match=r"nbs/01_toy.ipynb: it does not begin with a title"): page_of(tmp_path/"01_toy.ipynb")
+    with pytest.raises(ValueError, match=r"nbs/01_toy.ipynb: it does not begin with a title"):
+        page_of(tmp_path/"01_toy.ipynb")
 
 
 def test_a_chapter_that_shows_a_warning_is_refused(tmp_path):
     (tmp_path/"nbs").mkdir()
-    path, warning = tmp_path/"nbs"/"01_toy.ipynb", "/tmp/ipykernel_81/57.py:8: UserWarning: Converting a tensor\n  float(x)\n"
-    for source, text, refused in (("f()", warning, True), ("#| output: false\nf()", warning, False), ("f()", "UserWarning: said by the chapter\n", False)):
+    path = tmp_path/"nbs"/"01_toy.ipynb"
+    warning = "/tmp/ipykernel_81/57.py:8: UserWarning: Converting a tensor\n  float(x)\n"
+    for source, text, refused in (
+        ("f()", warning, True),
+        ("#| output: false\nf()", warning, False),
+        ("f()", "UserWarning: said by the chapter\n", False),
+    ):
         cell = new_code_cell(source, outputs=[PRINTED, new_output("stream", name="stderr", text=text)])
         nbformat.write(new_notebook(cells=[new_markdown_cell("# Toy"), cell]), path)
-        with pytest.raises(ValueError) if refused else nullcontext() as caught: page_of(path)
-        assert not refused or str(caught.value) == "nbs/01_toy.ipynb, cell 2: it shows a UserWarning with the name of a temporary file; " \
+        with pytest.raises(ValueError) if refused else nullcontext() as caught:
+            page_of(path)
+        assert not refused or str(caught.value) == (
+            "nbs/01_toy.ipynb, cell 2: it shows a UserWarning with the name of a temporary file; "
             "mend what it warns of, and run `make refresh CHAPTERS=01_toy`"
+        )
 
 
 # --- the library reference
@@ -192,10 +298,16 @@ def test_a_function_with_every_kind_of_parameter():
 ) -> dict[str, int]: # name to number
     "Do it.\\n\\n    Two lines."
 ''')
-    assert found["signature"] == "f(a, b=1, *rest, c, d='#x', **options)" and found["doc"] == "Do it.\n\nTwo lines."
+    assert found["signature"] == "f(a, b=1, *rest, c, d='#x', **options)"
+    assert found["doc"] == "Do it.\n\nTwo lines."
     assert [tuple(each.values()) for each in found["parameters"]] == [
-        ("a", "", "", "first"), ("b", "int", "1", "(n,) second, 0 to 1"), ("*rest", "str", "", "more"), ("c", "", "", "by name"),
-        ("d", "str", "'#x'", "with a hash in it"), ("**options", "", "", "all others")]
+        ("a", "", "", "first"),
+        ("b", "int", "1", "(n,) second, 0 to 1"),
+        ("*rest", "str", "", "more"),
+        ("c", "", "", "by name"),
+        ("d", "str", "'#x'", "with a hash in it"),
+        ("**options", "", "", "all others"),
+    ]
     assert found["returns"] == {"type": "dict[str, int]", "doc": "name to number"}
 
 
@@ -205,47 +317,72 @@ def test_what_is_marked_as_by_name_or_by_place_alone_stays_so():
 
 
 def test_a_class_and_a_constant():
-    found = documented('class C(Base):\n    "About it."\n    def __init__(self,\n        a:int, # how many\n    ): pass\n    def go(self): "Goes."\n    def _no(self): pass\n')
-    assert found["signature"] == "class C(Base)" and found["parameters"] == [{"name": "a", "type": "int", "default": "", "doc": "how many"}]
+    found = documented(
+        'class C(Base):\n'
+        '    "About it."\n'
+        '    def __init__(self,\n'
+        '        a:int, # how many\n'
+        '    ): pass\n'
+        '    def go(self): "Goes."\n'
+        '    def _no(self): pass\n'
+    )
+    a = {"name": "a", "type": "int", "default": "", "doc": "how many"}
+    b = {"name": "b", "type": "str", "default": "'x'", "doc": "which"}
+    assert found["signature"] == "class C(Base)" and found["parameters"] == [a]
     assert [(method["signature"], method["doc"]) for method in found["methods"]] == [("go()", "Goes.")]
-    assert documented("@dataclass\nclass D:\n    a:int # how many\n    b:str='x' # which\n")["parameters"] == [
-        {"name": "a", "type": "int", "default": "", "doc": "how many"}, {"name": "b", "type": "str", "default": "'x'", "doc": "which"}]
+    found = documented("@dataclass\nclass D:\n    a:int # how many\n    b:str='x' # which\n")
+    assert found["parameters"] == [a, b]
     made = lambda source: definitions(ast.parse(source).body[0], comments_of(source))
-    assert [(each["name"], each["signature"], each["doc"]) for each in made("A, _b, B = 1, 2, (3, 4) # three")] \
-        == [(name, "A, _b, B = (1, 2, (3, 4))", "three") for name in "AB"]
+    three = [(each["name"], each["signature"], each["doc"])
+             for each in made("A, _b, B = 1, 2, (3, 4) # three")]
+    assert three == [(name, "A, _b, B = (1, 2, (3, 4))", "three") for name in "AB"]
     assert [each["signature"] for each in made("A, B = 1, (3, 4)")] == ["A = 1", "B = (3, 4)"]
     assert [each["signature"] for each in made("A = B = (1, 2)")] == ["A = B = (1, 2)"]*2
-    assert documented("SIZE = 3 # in pixels") == {"name": "SIZE", "kind": "constant", "signature": "SIZE = 3", "doc": "in pixels"}
+    assert documented("SIZE = 3 # in pixels") == {
+        "name": "SIZE",
+        "kind": "constant",
+        "signature": "SIZE = 3",
+        "doc": "in pixels",
+    }
 
 
-@pytest.mark.parametrize("name", ["workshop.notebook", "exercises", "workshop.kernels"]) # which import no torch
+WITHOUT_TORCH = ["workshop.notebook", "exercises", "workshop.kernels"]
+
+
+@pytest.mark.parametrize("name", WITHOUT_TORCH)
 def test_the_reference_agrees_with_what_python_says_of_the_modules(name):
-    module, seen = importlib.import_module(f"mark1.{name}"), 0
+    module = importlib.import_module(f"mark1.{name}")
+    seen = 0
     chapter, = (chapter for chapter in CHAPTERS if chapter.module == name)
     for entry in module_entries(chapter.notebook):
         it = getattr(module, entry["name"])
         if entry["kind"] == "constant": continue
         assert entry["doc"] == (inspect.getdoc(it) if it.__doc__ else "")
-        if entry["kind"] == "class" and "__init__" not in vars(it): continue # takes what its base takes
+        if entry["kind"] == "class" and "__init__" not in vars(it):
+            continue # takes what its base takes
         of = inspect.signature(it)
         stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
         expected = list(of.parameters.values())
-        assert [each["name"] for each in entry["parameters"]] == [stars.get(each.kind, "") + each.name for each in expected]
+        named = [stars.get(each.kind, "") + each.name for each in expected]
+        assert [each["name"] for each in entry["parameters"]] == named
         comments = docments(it)
-        after = [comments[each.name] for each in expected[1:]] + [None] # two on one line share its comment, which docments gives the last
+        # two on one line share its comment, which docments gives the last
+        after = [comments[each.name] for each in expected[1:]] + [None]
         for said, each, shared in zip(entry["parameters"], expected, after):
             assert bool(said["default"]) == (each.default is not each.empty), (entry["name"], said)
             assert not said["default"] or eval(said["default"], vars(module).copy()) == each.default
-            assert eval(said["type"] or "''", vars(module).copy()) == ("" if each.annotation is each.empty else each.annotation)
+            kind = "" if each.annotation is each.empty else each.annotation
+            assert eval(said["type"] or "''", vars(module).copy()) == kind
             assert said["doc"] in (comments[each.name] or "", shared)
             seen += 1
     assert seen >= 5
 
 
 def public(path):
-    "The `__all__` of a module, without importing it."
+    "Read the `__all__` of a module, without importing it."
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    return next(ast.literal_eval(node.value) for node in tree.body if isinstance(node, ast.Assign) and node.targets[0].id == "__all__")
+    assigned = [node for node in tree.body if isinstance(node, ast.Assign)]
+    return next(ast.literal_eval(node.value) for node in assigned if node.targets[0].id == "__all__")
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.name)

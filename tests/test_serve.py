@@ -1,4 +1,7 @@
-"`make blog` as an author types it, in a terminal and in a pipe: what it shows of each save, what it says, how it ends."
+"""`make blog` as an author types it, in a terminal and in a pipe.
+
+What it shows of each save, what it says, how it ends.
+"""
 import fcntl
 import os
 import pty
@@ -27,11 +30,16 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from playwright.sync_api import Error
 
 from conftest import PATIENCE, ROOT
-from test_gates import FRONT, home, toys, write_chapter # noqa: F401, two of them are fixtures
-from test_site import browser # noqa: F401, a fixture
-from serve import MADE_OF, Server, free_port, saved # of blog/, which test_gates puts on the path
+from test_gates import FRONT, home, toys, write_chapter  # noqa: F401, two of them are fixtures
+from test_site import browser  # noqa: F401, a fixture
 
-LINUX = pytest.mark.skipif(sys.platform != "linux", reason="there is no prctl to tie a process to its parent; test it on Linux")
+sys.path.append(str(ROOT/"blog")) # last, for its names are common ones
+from serve import MADE_OF, Server, free_port, saved
+
+LINUX = pytest.mark.skipif(
+    sys.platform != "linux",
+    reason="there is no prctl to tie a process to its parent; test it on Linux",
+)
 
 
 def until(condition, what, seconds=PATIENCE):
@@ -44,21 +52,35 @@ def until(condition, what, seconds=PATIENCE):
 
 
 class Typed:
-    "A command that was typed: what it says, and the processes of its session."
+    "Type a command, and read what it says and the processes of its session."
 
     def __init__(self, command, folder, terminal, ignored=()):
-        self.said, self.closed = "", False
+        self.said = ""
+        self.closed = False
         ours, theirs = pty.openpty() if terminal else os.pipe()
         def prepare():
-            "In the child: take the terminal, as a login does, and ignore just what a shell has its background jobs ignore."
+            """Take the terminal in the child, as a login does.
+
+            Ignore just what a shell has its background jobs ignore.
+            """
             if terminal: fcntl.ioctl(1, termios.TIOCSCTTY, 0)
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP): # whatever nohup or cron had these tests ignore
+            # whatever nohup or cron had these tests ignore
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
-        environment = {name: value for name, value in os.environ.items() if name not in ("MARK1_VENV", "MAKEFLAGS", "MAKELEVEL")}
-        self.process = subprocess.Popen(command, cwd=folder, env=environment, stdin=theirs if terminal else subprocess.DEVNULL, stdout=theirs,
-                                        stderr=theirs, start_new_session=True, preexec_fn=prepare)
+        of_make = ("MARK1_VENV", "MAKEFLAGS", "MAKELEVEL")
+        self.process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env={name: value for name, value in os.environ.items() if name not in of_make},
+            stdin=theirs if terminal else subprocess.DEVNULL,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            preexec_fn=prepare,
+        )
         os.close(theirs)
-        self.end, self.reader = ours, Thread(target=self.read, daemon=True)
+        self.end = ours
+        self.reader = Thread(target=self.read, daemon=True)
         self.reader.start()
 
     def read(self):
@@ -86,17 +108,22 @@ class Typed:
         return until(there, lambda: f"{words!r} in {self.said!r}")[0]
 
     def processes(self):
-        "Those of the session that run, by id."
+        "List those of the session that run, by id."
         found = {}
         for process in psutil.process_iter(["name", "status"]):
             try: same = os.getsid(process.pid) == self.process.pid
             except OSError: continue # has ended
-            if same and process.info["status"] != psutil.STATUS_ZOMBIE: found[process.pid] = process.info["name"]
+            if same and process.info["status"] != psutil.STATUS_ZOMBIE:
+                found[process.pid] = process.info["name"]
         return found
 
     def ends(self):
-        "Wait until the command and all processes of its session have ended; its exit code, as a shell tells it."
-        code, _ = until(lambda: self.process.poll() is not None and (self.process.returncode,), lambda: self.processes())
+        """Wait until the command and all processes of its session have ended.
+
+        Its exit code comes back, as a shell tells it.
+        """
+        ended = lambda: self.process.poll() is not None and (self.process.returncode,)
+        code, _ = until(ended, lambda: self.processes())
         until(lambda: not self.processes(), lambda: self.processes())
         return code[0] if code[0] >= 0 else 128 - code[0]
 
@@ -110,7 +137,10 @@ class Typed:
 
 @pytest.fixture
 def author(home):
-    "A small copy of the repository with its Makefile; `type` types a command there, and `get` reads a page that is served."
+    """Make a small copy of the repository with its Makefile.
+
+    `type` types a command there, and `get` reads a page that is served.
+    """
     started = []
     shutil.copy(ROOT/"Makefile", home)
     for name in ("pyproject.toml", "build/setup.py", "build/requirements.txt"):
@@ -134,15 +164,18 @@ def author(home):
 
 
 def get(typed, place="notes/2021-12-19/"):
-    "Status and text of a page that is served; 0 where nobody answers."
+    "Read status and text of a page that is served; 0 where nobody answers."
     try:
-        with urllib.request.urlopen(typed.address + place, timeout=60) as answer: return answer.status, answer.read().decode()
-    except HTTPError as error: return error.code, unescape(re.sub(r"<[^>]*>", "", error.read().decode())) # Hugo's page of faults colours each word
+        with urllib.request.urlopen(typed.address + place, timeout=60) as answer:
+            return answer.status, answer.read().decode()
+    except HTTPError as error:
+        # Hugo's page of faults colours each word
+        return error.code, unescape(re.sub(r"<[^>]*>", "", error.read().decode()))
     except OSError as error: return 0, str(error)
 
 
 def shows(typed, text, place="notes/2021-12-19/", status=200):
-    "Wait until a page has a text; the seconds that this took."
+    "Wait until a page has a text; the seconds that this took come back."
     seen = []
     def there():
         assert typed.process.poll() is None, f"ended before it showed {text!r}: {typed.said}"
@@ -166,23 +199,29 @@ def test_what_is_saved_is_shown(author, terminal):
         author.note.write_text(FRONT + f"Word number {turn}.\n")
         note = shows(typed, f"Word number {turn}.")
         write_chapter(author.home, new_markdown_cell(f"Chapter number {turn}."))
-        print(f"shown after: a note {note:.2f} s, a chapter {shows(typed, f'Chapter number {turn}.', 'chapters/01_toy/'):.2f} s")
+        chapter = shows(typed, f"Chapter number {turn}.", "chapters/01_toy/")
+        print(f"shown after: a note {note:.2f} s, a chapter {chapter:.2f} s")
     assert typed.process.poll() is None and "hugo" in typed.processes().values()
     assert "mended" not in typed.said # nothing was wrong
 
 
 def test_notes_chapters_and_pictures_that_come_and_go(author):
     typed = author.type(SERVE)
-    other, chapter = author.home/"lesson_notes"/"2022-01-01.md", author.home/"nbs"/"02_other.ipynb"
+    other = author.home/"lesson_notes"/"2022-01-01.md"
+    chapter = author.home/"nbs"/"02_other.ipynb"
+    def is_gone(name, place):
+        status, text = get(typed, place)
+        return status == 200 and name not in text
     for _ in range(2):
         shutil.copy(author.chapter, chapter)
         shows(typed, "A toy chapter", "chapters/02_other/")
-        other.write_text(FRONT.replace("2021-12-19", "2022-01-01") + 'It is {{< embed "02_other.ipynb#num-loss" "loss 0.25" >}}.\n')
+        embed = '{{< embed "02_other.ipynb#num-loss" "loss 0.25" >}}'
+        other.write_text(FRONT.replace("2021-12-19", "2022-01-01") + f"It is {embed}.\n")
         shows(typed, "loss 0.25</a>", "notes/2022-01-01/")
         other.unlink()
-        until(lambda: get(typed, "notes/")[0] == 200 and "2022-01-01" not in get(typed, "notes/")[1], lambda: get(typed, "notes/"))
+        until(lambda: is_gone("2022-01-01", "notes/"), lambda: get(typed, "notes/"))
         chapter.unlink()
-        until(lambda: get(typed, "chapters/")[0] == 200 and "02_other" not in get(typed, "chapters/")[1], lambda: get(typed, "chapters/"))
+        until(lambda: is_gone("02_other", "chapters/"), lambda: get(typed, "chapters/"))
     author.note.write_text(FRONT + "![what it shows](2021-12-19/new.png)\n")
     typed.waits_for("mark1: lesson_notes/2021-12-19.md:6: there is no picture 2021-12-19/new.png")
     shutil.copy(author.note.with_suffix("")/"here.png", author.note.with_suffix("")/"new.png")
@@ -195,9 +234,11 @@ def test_the_page_of_a_module_and_outputs_older_than_the_code(author):
     write_chapter(author.home, new_code_cell("#| export\ndef doubled(\n    x, # any number\n): return 2*x"))
     shows(typed, "any number", "library/toy/")
     notebook = nbformat.read(author.chapter, 4)
-    notebook.cells.append(new_code_cell("#| label: num-x\nfrom mark1.other import x", outputs=[new_output("stream", text="1\n")]))
+    source = "#| label: num-x\nfrom mark1.other import x"
+    notebook.cells.append(new_code_cell(source, outputs=[new_output("stream", text="1\n")]))
     (author.home/"mark1"/"other.py").write_text("x = 1\n")
-    notebook.metadata["mark1"] = {"made_from": Chapter(author.chapter, notebook, author.home/"mark1").made_from, "seconds": 1}
+    made_from = Chapter(author.chapter, notebook, author.home/"mark1").made_from
+    notebook.metadata["mark1"] = {"made_from": made_from, "seconds": 1}
     nbformat.write(notebook, author.chapter)
     author.note.write_text(FRONT + 'It is {{< embed "01_toy.ipynb#num-x" "1" >}}.\n')
     shows(typed, ">1</a>.")
@@ -209,19 +250,35 @@ def test_the_page_of_a_module_and_outputs_older_than_the_code(author):
 
 
 NOTES = { # what is wrong: the text, what is said, what the browser shows besides
-    "embed": ('Words.\n\n{{< embed "02_gone.ipynb#num-x" >}}\n',
-              'lesson_notes/2021-12-19.md:8: there is no chapter "02_gone.ipynb"; there are 01_toy.ipynb', "there is no chapter"),
-    "link": ("Words.\n\nA [link](2029-01-01.md).\n",
-             "lesson_notes/2021-12-19.md:8: the link leads to lesson_notes/2029-01-01.md, and there is no such file", "lesson_notes/2029"),
-    "shortcode": ('Words.\n\n{{< embd "x" >}}\n', 'lesson_notes/2021-12-19.md:8: there is no shortcode "embd"; there is embed', "embd"),
-    "HTML": ("Words.\n\n<b>bold</b>\n", "lesson_notes/2021-12-19.md:8: raw HTML (<b>) is left out of pages; write it as Markdown", None),
+    "embed": (
+        'Words.\n\n{{< embed "02_gone.ipynb#num-x" >}}\n',
+        'lesson_notes/2021-12-19.md:8: there is no chapter "02_gone.ipynb"; there are 01_toy.ipynb',
+        "there is no chapter",
+    ),
+    "link": (
+        "Words.\n\nA [link](2029-01-01.md).\n",
+        "lesson_notes/2021-12-19.md:8: the link leads to lesson_notes/2029-01-01.md, "
+        "and there is no such file",
+        "lesson_notes/2029",
+    ),
+    "shortcode": (
+        'Words.\n\n{{< embd "x" >}}\n',
+        'lesson_notes/2021-12-19.md:8: there is no shortcode "embd"; there is embed',
+        "embd",
+    ),
+    "HTML": (
+        "Words.\n\n<b>bold</b>\n",
+        "lesson_notes/2021-12-19.md:8: raw HTML (<b>) is left out of pages; write it as Markdown",
+        None,
+    ),
 }
 
 
 @either
 def test_a_faulty_note_is_named_and_the_mended_one_is_shown(author, terminal):
     typed = author.type(terminal=terminal)
-    other, chapter = author.home/"lesson_notes"/"2022-01-01.md", author.chapter.read_text()
+    other = author.home/"lesson_notes"/"2022-01-01.md"
+    chapter = author.chapter.read_text()
     for kind, (text, said, shown) in NOTES.items():
         start = len(typed.said)
         author.note.write_text(FRONT + text)
@@ -230,11 +287,14 @@ def test_a_faulty_note_is_named_and_the_mended_one_is_shown(author, terminal):
             shows(typed, shown, status=500)
             for turn in range(2):
                 other.write_text(FRONT.replace("2021-12-19", "2022-01-01") + f"Beside {kind}, {turn}.\n")
-                typed.waits_for(f"mark1: lesson_notes/2022-01-01.md:6: '{turn}' has no source", start) # so it was seen
-                for place in ("2021-12-19", "2022-01-01"): shows(typed, shown, f"notes/{place}/", status=500)
+                beside = f"mark1: lesson_notes/2022-01-01.md:6: '{turn}' has no source"
+                typed.waits_for(beside, start) # so it was seen
+                for place in ("2021-12-19", "2022-01-01"):
+                    shows(typed, shown, f"notes/{place}/", status=500)
             if kind != "shortcode": # after which Hugo looks at no chapter
                 write_chapter(author.home, new_markdown_cell(f"A [link](99_{kind}.ipynb)."))
-                typed.waits_for(f"mark1: nbs/01_toy.ipynb, cell 4: the link leads to nbs/99_{kind}.ipynb", start)
+                dead = f"mark1: nbs/01_toy.ipynb, cell 4: the link leads to nbs/99_{kind}.ipynb"
+                typed.waits_for(dead, start)
                 shows(typed, shown, status=500) # besides that of the chapter
                 author.chapter.write_text(chapter)
                 until(lambda: f"99_{kind}" not in get(typed)[1], lambda: get(typed))
@@ -245,7 +305,8 @@ def test_a_faulty_note_is_named_and_the_mended_one_is_shown(author, terminal):
         if shown:
             typed.waits_for("mark1: mended", start)
             shows(typed, f"Beside {kind}, 1.", "notes/2022-01-01/")
-        else: assert "mended" not in typed.said[start:] # the page was shown all the time
+        else:
+            assert "mended" not in typed.said[start:] # the page was shown all the time
         assert typed.said.count(said) == 1 # though Hugo says it with each build
 
 
@@ -254,7 +315,10 @@ def test_what_else_make_site_would_say_of_a_note_is_said_when_it_is_saved(author
     author.note.write_text(FRONT + "Words, <b>bold</b>.\n")
     typed = author.type(SERVE)
     assert "mark1: lesson_notes/2021-12-19.md:6: raw HTML (<b>)" in typed.said # which is there from the start
-    for text, said in ((FRONT + "It got 13 of 80 wrong.\n", "6: '13 of 80' has no source"), ("Bare words.\n", "1: it does not begin with front matter")):
+    for text, said in (
+        (FRONT + "It got 13 of 80 wrong.\n", "6: '13 of 80' has no source"),
+        ("Bare words.\n", "1: it does not begin with front matter"),
+    ):
         author.note.write_text(text)
         shows(typed, text.splitlines()[-1])
         typed.waits_for(re.escape(f"mark1: lesson_notes/2021-12-19.md:{said}"))
@@ -263,20 +327,37 @@ def test_what_else_make_site_would_say_of_a_note_is_said_when_it_is_saved(author
     assert typed.said.count("13 of 80' has") == 1 == typed.said.count("does not begin")
 
 
+def without_title(path):
+    nbformat.write(new_notebook(cells=[new_markdown_cell("Words")]), path)
+
+
+def with_cell(cell):
+    "Give a function that writes the chapter anew, with this cell in it."
+    return lambda path: write_chapter(path.parent.parent, cell)
+
+
 CHAPTERS = { # what is wrong: what is done to the chapter's file, what is said
     "half-saved": (lambda path: path.write_text(path.read_text()[:-40]), NO_NOTEBOOK),
     "empty": (lambda path: path.write_text(""), NO_NOTEBOOK),
     "other JSON": (lambda path: path.write_text('{"cells": [{}]}'), NO_NOTEBOOK),
-    "no title": (lambda path: nbformat.write(new_notebook(cells=[new_markdown_cell("Words")]), path), "nbs/01_toy.ipynb: it does not begin with a title"),
-    "no Python": (lambda path: write_chapter(path.parent.parent, new_code_cell("#| export\ndef f(:")),
-                  "nbs/01_toy.ipynb, cell 4: it is exported and is no Python"),
-    "a dead link": (lambda path: write_chapter(path.parent.parent, new_markdown_cell("A [link](99_gone.ipynb).")),
-                    "nbs/01_toy.ipynb, cell 4: the link leads to"),
+    "no title": (
+        without_title,
+        "nbs/01_toy.ipynb: it does not begin with a title",
+    ),
+    "no Python": (
+        with_cell(new_code_cell("#| export\ndef f(:")),
+        "nbs/01_toy.ipynb, cell 4: it is exported and is no Python",
+    ),
+    "a dead link": (
+        with_cell(new_markdown_cell("A [link](99_gone.ipynb).")),
+        "nbs/01_toy.ipynb, cell 4: the link leads to",
+    ),
 }
 
 
 def test_a_faulty_chapter_is_named_and_the_mended_one_is_shown(author):
-    text, other = author.chapter.read_text(), author.home/"nbs"/"02_other.ipynb"
+    text = author.chapter.read_text()
+    other = author.home/"nbs"/"02_other.ipynb"
     author.note.write_text(FRONT + 'It is {{< embed "01_toy.ipynb#num-loss" "loss 0.25" >}}.\n')
     shutil.copy(author.chapter, other)
     typed = author.type(SERVE)
@@ -286,7 +367,8 @@ def test_a_faulty_chapter_is_named_and_the_mended_one_is_shown(author):
         spoil(author.chapter)
         typed.waits_for(f"mark1: {said}", start)
         shows(typed, "01_toy", "chapters/01_toy/", status=500)
-        other.write_text(text.replace("A toy chapter", f"Beside {kind}")) # one that is read after the faulty one
+        # one that is read after the faulty one
+        other.write_text(text.replace("A toy chapter", f"Beside {kind}"))
         author.chapter.write_text(text) # as it was
         typed.waits_for("mark1: mended", start)
         shows(typed, f"Beside {kind}", "chapters/02_other/")
@@ -295,7 +377,9 @@ def test_a_faulty_chapter_is_named_and_the_mended_one_is_shown(author):
 
 
 def test_a_notebook_is_read_when_it_has_stayed_the_same_for_two_looks(home, monkeypatch):
-    server, made, moments = Server(home, 0), [], iter(range(1, 9))
+    server = Server(home, 0)
+    made = []
+    moments = iter(range(1, 9))
     server.chapters = server.latest = saved(home, MADE_OF)
     monkeypatch.setattr(server, "make_pages", lambda: made.append(True))
     def save(text):
@@ -314,9 +398,15 @@ def test_a_notebook_is_read_when_it_has_stayed_the_same_for_two_looks(home, monk
 @pytest.mark.parametrize("of", ["note", "chapter", "template"])
 def test_a_fault_that_is_there_from_the_start_is_waited_for(author, of):
     template = author.home/"blog"/"layouts"/"_partials"/"title.html"
-    path, spoilt, said = {"note": (author.note, FRONT + '{{< embd "x" >}}\n', "lesson_notes/2021-12-19.md:6: there is no shortcode"),
-                          "chapter": (author.chapter, "{", "nbs/01_toy.ipynb: it is no notebook"),
-                          "template": (template, "{{ if }}", "title.html")}[of]
+    path, spoilt, said = {
+        "note": (
+            author.note,
+            FRONT + '{{< embd "x" >}}\n',
+            "lesson_notes/2021-12-19.md:6: there is no shortcode",
+        ),
+        "chapter": (author.chapter, "{", "nbs/01_toy.ipynb: it is no notebook"),
+        "template": (template, "{{ if }}", "title.html"),
+    }[of]
     text = path.read_text()
     path.write_text(spoilt)
     typed = author.type(SERVE, wait=False)
@@ -338,8 +428,13 @@ def ask(typed, how):
 
 
 @pytest.mark.parametrize("command, terminal, how, code", [
-    ("make blog", True, "Ctrl-C", 130), ("make blog", True, "the terminal is closed", 129), (SERVE, True, "the terminal is closed", 129),
-    ("make blog", False, signal.SIGINT, 130), ("make blog", False, signal.SIGTERM, 143), (SERVE, False, signal.SIGHUP, 129)])
+    ("make blog", True, "Ctrl-C", 130),
+    ("make blog", True, "the terminal is closed", 129),
+    (SERVE, True, "the terminal is closed", 129),
+    ("make blog", False, signal.SIGINT, 130),
+    ("make blog", False, signal.SIGTERM, 143),
+    (SERVE, False, signal.SIGHUP, 129),
+])
 def test_all_processes_end(author, command, terminal, how, code):
     typed = author.type(command, terminal)
     names = typed.processes()
@@ -347,7 +442,8 @@ def test_all_processes_end(author, command, terminal, how, code):
     ask(typed, how)
     ended = typed.ends()
     print(f"{command}, {how}: exit code {ended}; {typed.said.splitlines()[-1]}")
-    assert ended in ((code, 2) if command == "make blog" else (code,)) # make may say by 2 that its command has failed
+    # make may say by 2 that its command has failed
+    assert ended in ((code, 2) if command == "make blog" else (code,))
     assert "Traceback" not in typed.said and get(typed)[0] == 0
     assert not list((author.home/"_run"/"blog"/"served").iterdir())
 
@@ -398,7 +494,8 @@ def test_a_port_in_use_is_said_and_another_is_taken(author):
 
 
 def test_two_at_once_keep_out_of_each_others_way_and_a_port_that_is_let_go_is_taken_again(author):
-    port = next(port for port in range(20000, 30000) if free_port(port) == port) # none that the system gives to others
+    # none that the system gives to others
+    port = next(port for port in range(20000, 30000) if free_port(port) == port)
     first = author.type(SERVE.replace("--port 0", f"--port {port}"))
     second = author.type(SERVE.replace("--port 0", f"--port {port}"))
     assert second.address != first.address

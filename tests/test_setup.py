@@ -26,44 +26,56 @@ def test_a_machine_that_has_all_passes(setup_script):
 
 @pytest.mark.parametrize("version", [(3, 10), (3, 14)])
 def test_a_python_that_does_not_fit(setup_script, monkeypatch, version):
-    monkeypatch.setattr(setup_script, "sys", SimpleNamespace(version_info=version, exit=sys.exit, platform="linux"))
-    with pytest.raises(SystemExit, match=rf"this is 3\.{version[1]}; install one and name it: make PYTHON="): setup_script.check_machine()
+    other = SimpleNamespace(version_info=version, exit=sys.exit, platform="linux")
+    monkeypatch.setattr(setup_script, "sys", other)
+    said = rf"this is 3\.{version[1]}; install one and name it: make PYTHON="
+    with pytest.raises(SystemExit, match=said): setup_script.check_machine()
 
 
 def test_a_python_without_venv(setup_script, monkeypatch):
     monkeypatch.setitem(sys.modules, "ensurepip", None)
-    with pytest.raises(SystemExit, match="sudo apt install python3"): setup_script.check_machine()
+    with pytest.raises(SystemExit, match="sudo apt install python3"):
+        setup_script.check_machine()
 
 
 def test_a_full_disk(setup_script, monkeypatch, tmp_path):
     monkeypatch.setattr(setup_script, "VENV", tmp_path/".venv")
     monkeypatch.setattr(setup_script.shutil, "disk_usage", lambda path: SimpleNamespace(free=1e9))
-    with pytest.raises(SystemExit, match=r"1\.0 GB of disk are free"): setup_script.check_machine()
+    with pytest.raises(SystemExit, match=r"1\.0 GB of disk are free"):
+        setup_script.check_machine()
 
 
 def test_no_network_for_the_packages(tmp_path):
     (tmp_path/"build").mkdir()
-    for name in ("setup.py", "requirements.txt"): shutil.copy(ROOT/"build"/name, tmp_path/"build")
-    offline = {**os.environ, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path), "PIP_CONFIG_FILE": os.devnull}
-    result = subprocess.run([sys.executable, tmp_path/"build"/"setup.py"], env=offline, capture_output=True, text=True)
+    for name in ("setup.py", "requirements.txt"):
+        shutil.copy(ROOT/"build"/name, tmp_path/"build")
+    no_index = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path), "PIP_CONFIG_FILE": os.devnull}
+    command = [sys.executable, tmp_path/"build"/"setup.py"]
+    result = subprocess.run(command, env={**os.environ, **no_index}, capture_output=True, text=True)
     assert result.returncode == 1 and "set-up needs the network once" in result.stderr
     assert not (tmp_path/".venv"/".mark1-ready").exists() # so the next run tries again
 
 
 def test_no_python_for_make():
-    result = subprocess.run(["make", "-B", "setup", "PYTHON=no-such-python"], cwd=ROOT, capture_output=True, text=True)
+    command = ["make", "-B", "setup", "PYTHON=no-such-python"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 2 and "there is no no-such-python; install Python 3.11" in result.stdout
 
 
 def test_a_second_run_installs_nothing():
-    if not (ROOT/".venv"/".mark1-ready").exists(): pytest.skip("this environment was not made by `make`; type `make setup`")
-    outside = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")} # not as make's own child
-    planned = subprocess.run(["make", "-n", "run"], cwd=ROOT, env=outside, capture_output=True, text=True, check=True).stdout
+    if not (ROOT/".venv"/".mark1-ready").exists():
+        pytest.skip("this environment was not made by `make`; type `make setup`")
+    # not as make's own child
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    command = ["make", "-n", "run"]
+    done = subprocess.run(command, cwd=ROOT, env=outside, capture_output=True, text=True, check=True)
+    planned = done.stdout
     assert planned.split() == [".venv/bin/mark1", "run"]
 
 
 @pytest.mark.parametrize("package", ["fastai", "torch", "nbclient"])
 def test_set_up_compiles_the_packages(package):
     "Else each kernel compiles them anew where PYTHONDONTWRITEBYTECODE is set: 12 s rather than 5 for fastai."
-    if not (ROOT/".venv"/".mark1-ready").exists(): pytest.skip("this environment was not made by `make`; type `make setup`")
+    if not (ROOT/".venv"/".mark1-ready").exists():
+        pytest.skip("this environment was not made by `make`; type `make setup`")
     assert Path(importlib.util.cache_from_source(importlib.util.find_spec(package).origin)).is_file()

@@ -1,4 +1,7 @@
-"The site, built under a sub-path: its links, pictures, feed and HTML, and, in a real browser, how it looks, reads and is used."
+"""The site, built under a sub-path: its links, pictures, feed and HTML.
+
+A real browser shows how it looks, reads and is used.
+"""
 import gzip
 import json
 import re
@@ -30,6 +33,12 @@ TOOLS = ROOT/"_run"/"tools"/"node_modules"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 expect.set_options(timeout=PATIENCE*1000)
 WIDE = "x" * 200
+FORMULA = (
+    r"\underbrace{a_A(\theta_A)}_{\text{after A}} - \underbrace{a_A(\theta_{AB})}_{\text{after A, then B}}"
+    r" + \sum_{i=1}^{n} \sum_{j=1}^{m} \sum_{k=1}^{l}"
+    r" \left\lVert w_{ijk} - \widehat{w}_{ijk} \right\rVert^2 \geq 0"
+)
+REMARK = "# a line of code that is a good deal longer than a telephone is wide"
 NOTE = r"""+++
 title="Everything a note can hold"
 date=2022-01-03
@@ -37,9 +46,11 @@ tags=["trials", "two words"]
 +++
 
 A quagga opens this note, which holds whatever a note may hold. The true error was
-{{< embed "04_validation.ipynb#num-spread" "true error […]" >}}, and $\mathcal{L}(\theta) = -\frac{1}{n}\sum_i \log p_i$ costs between $5 and $6 ([list](https://example.org/)).
-It links to a [chapter's heading](../nbs/04_validation.ipynb#summary), a [cell of it](../nbs/04_validation.ipynb#fig-flippers), the
-[glossary](../nbs/glossary.ipynb), the [start](../nbs/index.ipynb), [another note](2021-12-19.md), [a module](../mark1/validation.py)
+{{< embed "04_validation.ipynb#num-spread" "true error […]" >}}, and
+$\mathcal{L}(\theta) = -\frac{1}{n}\sum_i \log p_i$ costs between $5 and $6 ([list](https://example.org/)).
+It links to a [chapter's heading](../nbs/04_validation.ipynb#summary), a
+[cell of it](../nbs/04_validation.ipynb#fig-flippers), the [glossary](../nbs/glossary.ipynb), the
+[start](../nbs/index.ipynb), [another note](2021-12-19.md), [a module](../mark1/validation.py)
 and [a file](../Makefile).[^aside]
 
 ## A figure, a table, a number
@@ -64,10 +75,10 @@ The same number once more: {{< embed "04_validation.ipynb#num-spread" "true erro
 
 ### Formulas, code and a table
 
-$$\underbrace{a_A(\theta_A)}_{\text{after A}} - \underbrace{a_A(\theta_{AB})}_{\text{after A, then B}} + \sum_{i=1}^{n} \sum_{j=1}^{m} \sum_{k=1}^{l} \left\lVert w_{ijk} - \widehat{w}_{ijk} \right\rVert^2 \geq 0$$
+$$FORMULA$$
 
 ```python
-learn = vision_learner(dls, resnet18, metrics=error_rate) # a line of code that is a good deal longer than a telephone is wide
+learn = vision_learner(dls, resnet18, metrics=error_rate) REMARK
 ```
 
     four spaces make code, too
@@ -79,55 +90,115 @@ learn = vision_learner(dls, resnet18, metrics=error_rate) # a line of code that 
 > A word that no line can hold: WIDE
 
 [^aside]: A footnote, with `code` in it.
-""".replace("WIDE", WIDE)
-DRAWN = '<svg xmlns="http://www.w3.org/2000/svg" width="48pt" height="36pt" viewBox="0 0 48 36"><rect width="48" height="36" fill="#777"/></svg>'
+""".replace("WIDE", WIDE).replace("FORMULA", FORMULA).replace("REMARK", REMARK)
+DRAWN = '<svg xmlns="http://www.w3.org/2000/svg" width="48pt" height="36pt" viewBox="0 0 48 36">' \
+        '<rect width="48" height="36" fill="#777"/></svg>'
 
 
 def chapter():
-    "A chapter whose cells show what few chapters do: a drawing in SVG, a progress table with styles of its own, very long lines."
-    shows = lambda **data: new_output("display_data", data={kind.replace("_", "/", 1): value for kind, value in data.items()})
-    table = f'<style>td {{ color: red }}</style><table border="1" style="color: red"><thead><tr><th></th><th>epoch</th></tr></thead>' \
-            f'<tbody><tr><th>0</th><td style="width: 900px">{WIDE}</td></tr></tbody></table>'
-    cells = [new_code_cell("#| label: fig-drawn\n#| fig-cap: A drawing with $x^2$ in it.\n#| fig-alt: A grey rectangle that stands for nothing.\ndraw()",
-                           outputs=[shows(**{"image_svg+xml": DRAWN})]),
-             new_code_cell("#| label: tbl-wide\n#| code-fold: true\n#| code-summary: How it is made\nwide()", outputs=[shows(text_html=table)]),
-             new_code_cell(f"print('{WIDE}')", outputs=[new_output("stream", name="stdout", text=f"\x1b[31m{WIDE}\x1b[0m\n")]),
-             new_code_cell("#| label: tbl-fold\n#| code-fold: show\nnumbers()", outputs=[shows(text_plain="1 2 3")])]
-    return new_notebook(cells=[new_markdown_cell("# Everything\n\n> A chapter with one of each, made for a test"), new_markdown_cell("## One of each"), *cells])
+    """Make a chapter whose cells show what few chapters do.
+
+    A drawing in SVG, a progress table with styles of its own, very long lines.
+    """
+    def shows(**data):
+        kinds = {kind.replace("_", "/", 1): value for kind, value in data.items()}
+        return new_output("display_data", data=kinds)
+    table = (
+        '<style>td { color: red }</style><table border="1" style="color: red">'
+        '<thead><tr><th></th><th>epoch</th></tr></thead>'
+        f'<tbody><tr><th>0</th><td style="width: 900px">{WIDE}</td></tr></tbody></table>'
+    )
+    cells = [
+        new_markdown_cell("# Everything\n\n> A chapter with one of each, made for a test"),
+        new_markdown_cell("## One of each"),
+        new_code_cell(
+            "#| label: fig-drawn\n"
+            "#| fig-cap: A drawing with $x^2$ in it.\n"
+            "#| fig-alt: A grey rectangle that stands for nothing.\n"
+            "draw()",
+            outputs=[shows(**{"image_svg+xml": DRAWN})],
+        ),
+        new_code_cell(
+            "#| label: tbl-wide\n"
+            "#| code-fold: true\n"
+            "#| code-summary: How it is made\n"
+            "wide()",
+            outputs=[shows(text_html=table)],
+        ),
+        new_code_cell(
+            f"print('{WIDE}')",
+            outputs=[new_output("stream", name="stdout", text=f"\x1b[31m{WIDE}\x1b[0m\n")],
+        ),
+        new_code_cell(
+            "#| label: tbl-fold\n"
+            "#| code-fold: show\n"
+            "numbers()",
+            outputs=[shows(text_plain="1 2 3")],
+        ),
+    ]
+    return new_notebook(cells=cells)
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    "The site of a copy of the repository that has one more note and chapter, served under a sub-path of the loopback address."
+    """Build the site of a copy of the repository that has one more note and chapter.
+
+    It is served under a sub-path of the loopback address.
+    """
     root, web = tmp_path_factory.mktemp("repository"), tmp_path_factory.mktemp("web")
-    names = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    command = ["git", "ls-files", "-co", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    names = listed.stdout.splitlines()
     for name in filter(lambda name: (ROOT/name).is_file(), names):
         (root/name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT/name, root/name)
     (root/"lesson_notes"/"2022-01-03.md").write_text(NOTE, encoding="utf-8")
     (root/"lesson_notes"/"2022-01-03").mkdir()
     Image.new("RGB", (400, 300), "grey").save(root/"lesson_notes"/"2022-01-03"/"square.png")
-    (root/"lesson_notes"/"2022-01-03"/"lost.toml").write_text('"machine.jpg" = "A cabinet as tall as a man, full of wires."\n')
+    lost = root/"lesson_notes"/"2022-01-03"/"lost.toml"
+    lost.write_text('"machine.jpg" = "A cabinet as tall as a man, full of wires."\n')
     nbformat.write(chapter(), root/"nbs"/"97_everything.ipynb")
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=web))
     Thread(target=server.serve_forever, daemon=True).start()
     base = f"http://127.0.0.1:{server.server_port}/some/sub/path/"
-    built = subprocess.run([sys.executable, "blog/build.py", "--base", base], cwd=root, capture_output=True, text=True)
-    if built.returncode: pytest.fail(f"the site could not be built:\n{built.stderr}", pytrace=False)
+    command = [sys.executable, "blog/build.py", "--base", base]
+    built = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    if built.returncode:
+        pytest.fail(f"the site could not be built:\n{built.stderr}", pytrace=False)
     folder = root/"_site"
     (web/"some"/"sub").mkdir(parents=True)
     (web/"some"/"sub"/"path").symlink_to(folder)
-    names = sorted(str(path.relative_to(folder)).removesuffix("index.html") for path in folder.rglob("*.html"))
-    yield SimpleNamespace(base=base, folder=folder, names=names, notes=sorted(path.stem for path in (root/"lesson_notes").glob("*.md")),
-                          pages={base + name: html.parse(str(folder/(name or ".")/"index.html" if not name.endswith(".html") else folder/name),
-                                                         html.HTMLParser(encoding="utf-8")).getroot() for name in names})
+    name_of = lambda path: str(path.relative_to(folder)).removesuffix("index.html")
+    files = {name_of(path): path for path in folder.rglob("*.html")}
+    names = sorted(files)
+    tree = lambda name: html.parse(str(files[name]), html.HTMLParser(encoding="utf-8")).getroot()
+    yield SimpleNamespace(
+        base=base,
+        folder=folder,
+        names=names,
+        notes=sorted(path.stem for path in (root/"lesson_notes").glob("*.md")),
+        pages={base + name: tree(name) for name in names},
+    )
     server.shutdown()
     server.server_close()
 
 
-KINDS = {"home": "", "list of notes": "notes/", "note": "notes/2022-01-03/", "list of chapters": "chapters/", "chapter": "chapters/04_validation/",
-         "toy chapter": "chapters/97_everything/", "list of modules": "library/", "module": "library/validation/", "glossary": "glossary/",
-         "list of tags": "tags/", "tag": "tags/two-words/", "search": "search/", "start": "start/", "missing": "404.html"}
+KINDS = {
+    "home": "",
+    "list of notes": "notes/",
+    "note": "notes/2022-01-03/",
+    "list of chapters": "chapters/",
+    "chapter": "chapters/04_validation/",
+    "toy chapter": "chapters/97_everything/",
+    "list of modules": "library/",
+    "module": "library/validation/",
+    "glossary": "glossary/",
+    "list of tags": "tags/",
+    "tag": "tags/two-words/",
+    "search": "search/",
+    "start": "start/",
+    "missing": "404.html",
+}
 every_kind = pytest.mark.parametrize("name", KINDS.values(), ids=KINDS.keys())
 
 
@@ -141,18 +212,24 @@ def test_the_kinds_of_page_are_all_there_are(site):
 
 
 def dead(pages, base, folder):
-    "Links, pictures, scripts and styles of pages (address to tree) that lead to no file of the site, or to no place on it."
-    found, places = [], cache(lambda file: set(html.parse(str(file)).xpath("//@id")))
+    """List links, pictures, scripts and styles of pages (address to tree) that lead nowhere.
+
+    They lead to no file of the site, or to no place on it.
+    """
+    found = []
+    places = cache(lambda file: set(html.parse(str(file)).xpath("//@id")))
     for address, tree in pages.items():
         for target in set(tree.xpath("//@href | //@src")):
             url, fragment = urldefrag(urljoin(address, target))
             if not url.startswith(base):
-                if urlsplit(url).netloc == urlsplit(base).netloc: found.append(f"{address}: {target} leads out of the site")
+                if urlsplit(url).netloc == urlsplit(base).netloc:
+                    found.append(f"{address}: {target} leads out of the site")
                 continue
             file = folder/unquote(url.removeprefix(base))
             if url.endswith("/"): file /= "index.html"
             if not file.is_file(): found.append(f"{address}: {target} is no file")
-            elif fragment and unquote(fragment) not in places(file): found.append(f"{address}: {target} is no place")
+            elif fragment and unquote(fragment) not in places(file):
+                found.append(f"{address}: {target} is no place")
     return found
 
 
@@ -161,7 +238,10 @@ def test_every_link_and_fragment_leads_somewhere(site):
 
 
 def test_a_dead_link_is_noticed(tmp_path):
-    (tmp_path/"index.html").write_text('<a href="a/#there"></a><a href="a/#gone"></a><a href="b/"></a><img src="c.png"><a href="/x"></a><a href="#here" id="here"></a>')
+    (tmp_path/"index.html").write_text(
+        '<a href="a/#there"></a><a href="a/#gone"></a><a href="b/"></a><img src="c.png">'
+        '<a href="/x"></a><a href="#here" id="here"></a>'
+    )
     (tmp_path/"a").mkdir()
     (tmp_path/"a"/"index.html").write_text('<p id="there">')
     base = "http://127.0.0.1:1/some/"
@@ -170,15 +250,18 @@ def test_a_dead_link_is_noticed(tmp_path):
 
 
 def poor_pictures(pages, base, folder):
-    "Pictures without text or whose size is not the one of their file."
+    "List pictures without text or whose size is not the one of their file."
     found = []
     for address, tree in pages.items():
         for picture in tree.iter("img"):
             file = folder/unquote(urljoin(address, picture.get("src")).removeprefix(base))
-            text, said = picture.get("alt", ""), (picture.get("width"), picture.get("height"))
+            text = picture.get("alt", "")
+            said = picture.get("width"), picture.get("height")
             if len(text) < 10: found.append(f"{file.name}: no text")
-            if not file.is_file() or not all(side and side.isdigit() for side in said): found.append(f"{file.name}: no file or no size")
-            elif file.suffix != ".svg" and tuple(map(int, said)) != Image.open(file).size: found.append(f"{file.name}: another size")
+            if not file.is_file() or not all(side and side.isdigit() for side in said):
+                found.append(f"{file.name}: no file or no size")
+            elif file.suffix != ".svg" and tuple(map(int, said)) != Image.open(file).size:
+                found.append(f"{file.name}: another size")
     return found
 
 
@@ -189,7 +272,11 @@ def test_every_picture_has_text_and_its_size(site):
 
 def test_a_poor_picture_is_noticed(tmp_path):
     Image.new("L", (4, 3)).save(tmp_path/"a.png")
-    page = '<img src="a.png" alt="text that is long" width="4" height="3"><img src="a.png" alt="" width="3" height="3"><img src="b.png" alt="text that is long">'
+    page = (
+        '<img src="a.png" alt="text that is long" width="4" height="3">'
+        '<img src="a.png" alt="" width="3" height="3">'
+        '<img src="b.png" alt="text that is long">'
+    )
     assert len(poor_pictures({"http://h/": html.document_fromstring(page)}, "http://h/", tmp_path)) == 3
 
 
@@ -205,11 +292,14 @@ def test_the_feed_is_valid_and_holds_the_full_text(site):
     tree = etree.fromstring(text)
     moment = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)"
     for parent in (tree, *tree.iter(f"{atom}entry")):
-        for name in ("id", "title", "updated"): assert len(parent.findall(atom + name)) == 1 and parent.findtext(atom + name), name
+        for name in ("id", "title", "updated"):
+            assert len(parent.findall(atom + name)) == 1 and parent.findtext(atom + name), name
         assert re.fullmatch(moment, parent.findtext(f"{atom}updated"))
     assert tree.findtext(f"{atom}author/{atom}name")
-    assert [link.get("href") for link in tree.findall(f"{atom}link") if link.get("rel") == "self"] == [site.base + "feed.xml"]
-    assert [entry.id for entry in feed.entries] == [f"{site.base}notes/{note}/" for note in sorted(site.notes, reverse=True)][:20]
+    own = [link.get("href") for link in tree.findall(f"{atom}link") if link.get("rel") == "self"]
+    assert own == [site.base + "feed.xml"]
+    notes = sorted(site.notes, reverse=True)[:20]
+    assert [entry.id for entry in feed.entries] == [f"{site.base}notes/{note}/" for note in notes]
     for entry in feed.entries:
         content = html.fragment_fromstring(entry.content[0].value, create_parent="div")
         page, = site.pages[entry.link].find_class("text")
@@ -219,24 +309,35 @@ def test_the_feed_is_valid_and_holds_the_full_text(site):
 
 
 def test_a_table_of_a_note_keeps_its_alignment(site):
-    table, = [table for table in site.pages[site.base + "notes/2022-01-03/"].iter("table") if "forest" in table.text_content()]
-    assert [[cell.get("class") for cell in row] for row in table.iter("tr")] == [[None, "right", None, None]]*2
-    assert not [head for tree in site.pages.values() for head in tree.iter("thead") if not head.text_content().strip()]
+    tables = site.pages[site.base + "notes/2022-01-03/"].iter("table")
+    table, = [table for table in tables if "forest" in table.text_content()]
+    classes = [[cell.get("class") for cell in row] for row in table.iter("tr")]
+    assert classes == [[None, "right", None, None]]*2
+    heads = [head for tree in site.pages.values() for head in tree.iter("thead")]
+    assert not [head for head in heads if not head.text_content().strip()]
 
 
 def test_the_lists_lead_to_every_chapter_and_all_that_a_module_defines(site):
-    leads = lambda name: {urljoin(site.base + name, target) for target in site.pages[site.base + name].xpath("//main//@href")}
-    pages = {kind: {address for address in site.pages if re.search(f"/{kind}/.", address)} for kind in ("chapters", "library")}
+    def leads(name):
+        targets = site.pages[site.base + name].xpath("//main//@href")
+        return {urljoin(site.base + name, target) for target in targets}
+    pages = {kind: {address for address in site.pages if re.search(f"/{kind}/.", address)}
+             for kind in ("chapters", "library")}
     assert pages["chapters"] <= leads("chapters/") and pages["chapters"] <= leads("")
-    defined = {f"{address}#{heading}" for address in pages["library"] for heading in site.pages[address].xpath("//main//h2/@id")}
+    defined = {f"{address}#{heading}" for address in pages["library"]
+               for heading in site.pages[address].xpath("//main//h2/@id")}
     assert pages["library"] | defined <= leads("library/") and len(defined) > 100
 
 
 def loose(tree):
-    "What would run or style without a file of the site: inline scripts, styles and handlers."
+    "List what would run or style without a file of the site: inline scripts, styles and handlers."
     inline = [*tree.iter("style"), *(script for script in tree.iter("script") if not script.get("src"))]
-    return [element.tag for element in inline] + [name for element in tree.iter() for name in element.attrib if name == "style" or name.startswith("on")] \
-        + [target for target in tree.xpath("//@href") if target.startswith("javascript:")]
+    names = [name for element in tree.iter() for name in element.attrib]
+    return [
+        *(element.tag for element in inline),
+        *(name for name in names if name == "style" or name.startswith("on")),
+        *(target for target in tree.xpath("//@href") if target.startswith("javascript:")),
+    ]
 
 
 def test_no_page_has_inline_script_or_style_and_each_has_a_policy(site):
@@ -245,11 +346,13 @@ def test_no_page_has_inline_script_or_style_and_each_has_a_policy(site):
         policy, = tree.xpath("//meta[@http-equiv='Content-Security-Policy']/@content")
         rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
         assert rules["default-src"] == "'none'" and "unsafe-inline" not in policy and "http" not in policy
-    assert loose(html.document_fromstring('<style></style><p style="" onclick=""><script></script><a href="javascript:1">')) == ["style", "script", "style", "onclick", "javascript:1"]
+    planted = '<style></style><p style="" onclick=""><script></script><a href="javascript:1">'
+    found = loose(html.document_fromstring(planted))
+    assert found == ["style", "script", "style", "onclick", "javascript:1"]
 
 
 def skipped_levels(tree):
-    "Headings that are more than one level below the one before."
+    "List headings that are more than one level below the one before."
     levels = [int(heading.tag[1]) for heading in tree.iter("h1", "h2", "h3", "h4", "h5", "h6")]
     return [(before, after) for before, after in zip([0, *levels], levels) if after > before + 1]
 
@@ -263,30 +366,39 @@ def test_headings_go_down_one_level_at_a_time(site):
 
 def test_each_page_says_what_it_is(site):
     titles = {address: tree.findtext(".//title") for address, tree in site.pages.items()}
-    descriptions = {address: tree.xpath("string(//meta[@name='description']/@content)") for address, tree in site.pages.items()}
+    description = "string(//meta[@name='description']/@content)"
+    descriptions = {address: tree.xpath(description) for address, tree in site.pages.items()}
     for said in (titles, descriptions):
         values = list(said.values())
-        assert {address: value for address, value in said.items() if values.count(value) > 1 or len(value) < 6} == {}
+        poor = lambda value: values.count(value) > 1 or len(value) < 6
+        assert {address: value for address, value in said.items() if poor(value)} == {}
     for address, tree in site.pages.items():
         assert tree.get("lang") == "en" and tree.xpath("//link[@rel='canonical']/@href") == [address]
         assert not re.search(r"[`*$]|\]\(", descriptions[address]), f"{address}: {descriptions[address]}"
 
 
 def tool(name):
-    if not (TOOLS/name).exists(): pytest.skip(f"there is no {name}; call `make browser`, which installs it where there is npm")
+    if not (TOOLS/name).exists():
+        pytest.skip(f"there is no {name}; call `make browser`, which installs it where there is npm")
     return TOOLS/name
 
 
 def test_the_html_is_valid(site):
     checker = tool("vnu-jar")/"build"/"dist"/"vnu.jar"
-    if not shutil.which("java"): pytest.skip("there is no Java to check the HTML with; install it (sudo apt install default-jre-headless)")
+    if not shutil.which("java"):
+        pytest.skip("there is no Java to check the HTML with; "
+                    "install it (sudo apt install default-jre-headless)")
     bad = site.folder.parent/"bad.html"
     bad.write_text("<!doctype html><html lang=en><title>x</title><p><div id=a></div></p><b id=a></b>")
     files = [bad, *site.folder.rglob("*.html"), *site.folder.glob("*.css"), *site.folder.glob("*.svg")]
-    quick = "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC" # it runs for seconds: half of them went into compiling it well
-    checked = subprocess.run(["java", "-Xss2m", *quick, "-jar", str(checker), "--errors-only", "--format", "json", "--also-check-css", "--also-check-svg", *map(str, files)],
-                             capture_output=True, text=True)
-    errors = [(Path(error["url"]).relative_to(f"file:{site.folder.parent}"), error.get("lastLine"), error["message"]) for error in json.loads(checked.stderr)["messages"]]
+    # it runs for seconds: half of them went into compiling it well
+    quick = "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"
+    options = "--errors-only", "--format", "json", "--also-check-css", "--also-check-svg"
+    command = ["java", "-Xss2m", *quick, "-jar", str(checker), *options, *map(str, files)]
+    checked = subprocess.run(command, capture_output=True, text=True)
+    name_of = lambda error: Path(error["url"]).relative_to(f"file:{site.folder.parent}")
+    errors = [(name_of(error), error.get("lastLine"), error["message"])
+              for error in json.loads(checked.stderr)["messages"]]
     planted = [error for error in errors if str(error[0]) == "bad.html"]
     assert len(planted) >= 2 and [error for error in errors if error not in planted] == []
 
@@ -296,7 +408,9 @@ def test_the_html_is_valid(site):
 
 @pytest.fixture(scope="module")
 def browser():
-    if not CHROMIUM: pytest.skip("there is no Chromium to look at the site with; call `make browser`, which installs it on Debian and Ubuntu")
+    if not CHROMIUM:
+        pytest.skip("there is no Chromium to look at the site with; "
+                    "call `make browser`, which installs it on Debian and Ubuntu")
     with sync_playwright() as playwright:
         words = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=words)
@@ -332,21 +446,27 @@ def until(page, expression):
 
 
 def look(page, address, act=OPEN_ALL):
-    "Open a page, act on it, and say what the browser complained of, what it asked for, and how wide the page then is."
+    "Open a page, act on it, and say what the browser complained of, what it asked for, and the page's width."
     errors, asked = [], []
-    listeners = {"console": lambda message: errors.append(message.text) if message.type in ("error", "warning") else None,
-                 "pageerror": lambda error: errors.append(str(error)), "request": lambda request: asked.append(request.url)}
+    def hear(message):
+        if message.type in ("error", "warning"): errors.append(message.text)
+    listeners = {
+        "console": hear,
+        "pageerror": lambda error: errors.append(str(error)),
+        "request": lambda request: asked.append(request.url),
+    }
     for event, listener in listeners.items(): page.on(event, listener)
     page.goto(address)
     page.evaluate(act)
     page.evaluate(SETTLED)
     for event, listener in listeners.items(): page.remove_listener(event, listener)
-    return SimpleNamespace(errors=errors, asked=asked, width=page.evaluate("document.documentElement.scrollWidth"))
+    width = page.evaluate("document.documentElement.scrollWidth")
+    return SimpleNamespace(errors=errors, asked=asked, width=width)
 
 
 @pytest.fixture(scope="module")
 def looks(browser, site):
-    "Every page, looked at once on a narrow telephone with all that folds open."
+    "Look at every page once, on a narrow telephone with all that folds open."
     context = browser.new_context(viewport={"width": 320, "height": 700})
     context.set_default_timeout(PATIENCE*1000)
     page = context.new_page()
@@ -366,7 +486,8 @@ def test_no_page_scrolls_sideways_on_a_narrow_telephone(looks):
 
 @pytest.mark.parametrize("width", [390, 1280])
 def test_what_is_printed_is_never_cut_off(visit, width):
-    cut = "[...document.querySelectorAll('.printed')].filter(each => each.scrollWidth > each.clientWidth).length"
+    printed = "[...document.querySelectorAll('.printed')]"
+    cut = f"{printed}.filter(each => each.scrollWidth > each.clientWidth).length"
     page = visit("chapters/97_everything/", viewport={"width": width, "height": 800})
     assert page.locator(".printed").count() and page.evaluate(cut) == 0
     page.evaluate("document.querySelectorAll('.printed').forEach(each => each.style.whiteSpace = 'pre')")
@@ -386,8 +507,12 @@ STATES = [(theme, width) for theme in ("light", "dark") for width in (390, 1280)
 
 @pytest.fixture(scope="module")
 def judged(browser, site):
-    "A page with axe in it, loaded anew for each address and shown in a theme and a width; axe stores nothing, so one context does."
-    context, script = browser.new_context(), (tool("axe-core")/"axe.min.js").read_text(encoding="utf-8")
+    """Give a page with axe in it, loaded anew for each address and shown in a theme and a width.
+
+    Axe stores nothing, so one context does.
+    """
+    context = browser.new_context()
+    script = (tool("axe-core")/"axe.min.js").read_text(encoding="utf-8")
     context.set_default_timeout(PATIENCE*1000)
     page = context.new_page()
     def show(name, *states):
@@ -395,7 +520,9 @@ def judged(browser, site):
         page.goto(site.base + name)
         page.evaluate(OPEN_ALL)
         page.evaluate(script)
-        page.evaluate("document.styleSheets[0].insertRule('pre, .table, .formula { background-image: none !important }')") # axe measures no contrast above a gradient
+        # axe measures no contrast above a gradient
+        rule = "pre, .table, .formula { background-image: none !important }"
+        page.evaluate(f"document.styleSheets[0].insertRule('{rule}')")
         for theme, width in states:
             page.emulate_media(color_scheme=theme)
             page.set_viewport_size({"width": width, "height": 900})
@@ -405,9 +532,10 @@ def judged(browser, site):
 
 
 def violations(page):
-    "What axe finds on a page: rule, element and why."
+    "Say what axe finds on a page: rule, element and why."
     found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
-    return [(each["id"], node["html"][:160], node["failureSummary"]) for each in found for node in each["nodes"]]
+    each_node = [(each["id"], node) for each in found for node in each["nodes"]]
+    return [(rule, node["html"][:160], node["failureSummary"]) for rule, node in each_node]
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: f"{state[0]}, {state[1]}")
@@ -423,10 +551,12 @@ REAL = [kind for kind in KINDS if kind not in ("note", "toy chapter")]
 @pytest.mark.parametrize("kind", REAL)
 def test_axe_finds_nothing_on_any_other_kind_of_page(judged, site, kind):
     "Each in one state, and all states are seen; of the chapters and of the modules, the longest."
-    name, state = KINDS[kind], STATES[REAL.index(kind) % len(STATES)]
+    name = KINDS[kind]
+    state = STATES[REAL.index(kind) % len(STATES)]
     if kind in ("chapter", "module"):
         folder = name.split("/")[0] + "/"
-        name = max((each for each in site.names if each.startswith(folder) and each != folder), key=lambda each: len(etree.tostring(site.pages[site.base + each])))
+        names = [each for each in site.names if each.startswith(folder) and each != folder]
+        name = max(names, key=lambda each: len(etree.tostring(site.pages[site.base + each])))
     for page in judged(name, state): assert violations(page) == [], (name, state)
 
 
@@ -437,17 +567,41 @@ def test_axe_notices_grey_on_grey(judged, theme, colour):
         assert [rule for rule, *_ in violations(page)] == ["color-contrast"]
 
 
-FOCUS = """() => { const here = document.activeElement, box = here.getBoundingClientRect(), style = getComputedStyle(here)
-    return {name: here.id || here.getAttribute("href") || here.tagName, ring: style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2,
-            seen: box.width > 0 && box.height > 0 && box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth,
-            clear: parseFloat(style.opacity) === 1, order: [...document.querySelectorAll("*")].indexOf(here)} }"""
+FOCUS = """() => {
+    const here = document.activeElement
+    const box = here.getBoundingClientRect()
+    const style = getComputedStyle(here)
+    const inHeight = box.height > 0 && box.bottom > 0 && box.top < innerHeight
+    const inWidth = box.width > 0 && box.right > 0 && box.left < innerWidth
+    return {
+        name: here.id || here.getAttribute("href") || here.tagName,
+        ring: style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2,
+        seen: inHeight && inWidth,
+        clear: parseFloat(style.opacity) === 1,
+        order: [...document.querySelectorAll("*")].indexOf(here),
+    }
+}"""
+VISIBLE = "each => each.checkVisibility()"
 
 
-@pytest.mark.parametrize("name", ["notes/2022-01-03/", "chapters/97_everything/", "library/validation/", "search/"])
+def how_many(page, selector, condition=VISIBLE):
+    "Count the elements of a page for which a condition holds."
+    return page.evaluate(f"[...document.querySelectorAll(`{selector}`)].filter({condition}).length")
+
+
+@pytest.mark.parametrize("name", [
+    "notes/2022-01-03/",
+    "chapters/97_everything/",
+    "library/validation/",
+    "search/",
+])
 def test_all_is_reached_with_the_tab_key_and_its_focus_is_seen(visit, name):
     page = visit(name, reduced_motion="reduce")
-    page.evaluate("document.body.tabIndex = -1; document.body.focus(); document.body.removeAttribute('tabindex')") # to begin at the top
-    stops = page.evaluate("[...document.querySelectorAll('a[href], button, input, summary, [tabindex=\"0\"]')].filter(each => each.checkVisibility()).length")
+    # to begin at the top
+    page.evaluate("document.body.tabIndex = -1")
+    page.evaluate("document.body.focus()")
+    page.evaluate("document.body.removeAttribute('tabindex')")
+    stops = how_many(page, 'a[href], button, input, summary, [tabindex="0"]')
     seen = []
     for _ in range(stops):
         page.keyboard.press("Tab")
@@ -480,7 +634,11 @@ def test_the_skip_link_the_theme_and_the_search_work_by_keyboard(visit, site):
     page.wait_for_url("**/notes/2022-01-03/**")
 
 
-IN_VIEW = "each => { if (!each) return false; const box = each.getBoundingClientRect(); return box.top >= 0 && box.top < innerHeight && box.height > 0 }"
+IN_VIEW = """each => {
+    if (!each) return false
+    const box = each.getBoundingClientRect()
+    return box.top >= 0 && box.top < innerHeight && box.height > 0
+}"""
 RING = "each => { const style = getComputedStyle(each); return style.outlineStyle + style.outlineWidth }"
 
 
@@ -509,10 +667,16 @@ def test_every_page_with_a_text_is_in_an_index(site):
     for fragment in site.folder.glob("pagefind/*/fragment/*"):
         text = gzip.decompress(fragment.read_bytes()).decode()
         indexed.append(json.loads(text[text.index("{"):])["url"].strip("/"))
-    assert sorted(indexed) == sorted(name.strip("/") for name, tree in zip(site.names, site.pages.values()) if tree.xpath("//*[@data-pagefind-body]"))
+    pages = zip(site.names, site.pages.values())
+    wanted = [name for name, tree in pages if tree.xpath("//*[@data-pagefind-body]")]
+    assert sorted(indexed) == sorted(name.strip("/") for name in wanted)
 
 
-@pytest.mark.parametrize("sought, name", [("quagga", "notes/2022-01-03/"), ("nearest neighbour", "chapters/04_validation/"), ("holdout_errors", "library/validation/")])
+@pytest.mark.parametrize("sought, name", [
+    ("quagga", "notes/2022-01-03/"),
+    ("nearest neighbour", "chapters/04_validation/"),
+    ("holdout_errors", "library/validation/"),
+])
 def test_what_is_searched_for_stands_on_the_page_that_is_found(visit, site, sought, name):
     page = visit("search/")
     page.fill("#query", sought)
@@ -532,11 +696,13 @@ def test_what_is_searched_for_stands_on_the_page_that_is_found(visit, site, soug
 def test_a_search_shows_words_rather_than_the_code_that_checks(visit, site):
     page = visit("search/?q=holdout_errors")
     hit = page.locator(f"#hits li:has(a[href^='{urlsplit(site.base).path}chapters/04_validation/'])")
-    assert "holdout_errors does this a thousand times" in hit.inner_text() and "test_fail" not in hit.inner_text()
+    assert "holdout_errors does this a thousand times" in hit.inner_text()
+    assert "test_fail" not in hit.inner_text()
     assert hit.locator("p").inner_text().endswith("…") # it is cut there
 
 
-@pytest.mark.parametrize("sought", ["ξξξ", "zyzzyvas", "backfill of quagga"]) # of the second, "z" is there; of the third, "back"
+# of the second, "z" is there; of the third, "back"
+@pytest.mark.parametrize("sought", ["ξξξ", "zyzzyvas", "backfill of quagga"])
 def test_a_search_for_nothing_says_so(visit, sought):
     page = visit(f"search/?q={sought}")
     until(page, "document.getElementById('status').textContent")
@@ -552,7 +718,8 @@ def test_a_chosen_theme_is_kept_and_the_systems_holds_otherwise(visit, site):
     page.emulate_media(color_scheme="dark")
     dark = page.evaluate(PAPER)
     assert light != dark
-    expect(page.locator("#theme-switch")).to_have_text("Light") # the page hears of the system's change a little later
+    # the page hears of the system's change a little later
+    expect(page.locator("#theme-switch")).to_have_text("Light")
     page.emulate_media(color_scheme="light")
     expect(page.locator("#theme-switch")).to_have_text("Dark")
     assert page.evaluate(PAPER) == light
@@ -563,17 +730,24 @@ def test_a_chosen_theme_is_kept_and_the_systems_holds_otherwise(visit, site):
     assert page.evaluate(PAPER) == dark
     page.reload()
     assert page.evaluate(PAPER) == dark and page.inner_text("#theme-switch") == "Light"
-    assert visit(color_scheme="light").evaluate(PAPER) == light and visit(color_scheme="dark").evaluate(PAPER) == dark
+    assert visit(color_scheme="light").evaluate(PAPER) == light
+    assert visit(color_scheme="dark").evaluate(PAPER) == dark
 
 
-UNSEEN = """selector => [...document.querySelectorAll(selector)].filter(each => !each.checkVisibility() || !each.getBoundingClientRect().height).length"""
+UNSEEN = """selector => [...document.querySelectorAll(selector)].filter(each =>
+    !each.checkVisibility() || !each.getBoundingClientRect().height).length"""
 
 
 def lines_not_printed(page, sheets):
-    "Lines of a page's text, and words of its tables, that sheets of its PDF lack, spaces and punctuation aside."
-    squeezed = lambda text: re.sub(r"\W|\u02bc", "", normalize("NFKC", text)) # ligatures; apostrophes, which the PDF's reader takes for letters
+    """List lines of a page's text, and words of its tables, that sheets of its PDF lack.
+
+    Spaces and punctuation are left aside.
+    """
+    # ligatures; apostrophes, which the PDF's reader takes for letters
+    squeezed = lambda text: re.sub(r"\W|\u02bc", "", normalize("NFKC", text))
     printed = squeezed("".join(sheet.extract_text() for sheet in sheets))
-    parts = [part for line in page.inner_text("main").splitlines() for part in (re.findall(r"\w+", line) if "\t" in line else [line])]
+    lines = page.inner_text("main").splitlines()
+    parts = [part for line in lines for part in (re.findall(r"\w+", line) if "\t" in line else [line])]
     return [part for part in parts if squeezed(part) not in printed]
 
 
@@ -585,13 +759,14 @@ def test_a_printed_page_is_complete(visit, name):
     assert folded if name.startswith("chapters") else not folded
     page.emulate_media(media="print", color_scheme="dark")
     assert page.evaluate(UNSEEN, text) == 0
-    navigation = page.evaluate("[...document.querySelectorAll('nav, #theme-switch, .skip, footer, .here')].filter(each => each.checkVisibility()).length")
+    navigation = how_many(page, "nav, #theme-switch, .skip, footer, .here")
     assert navigation == 0 and page.evaluate(PAPER) == "rgb(255, 255, 255)"
-    assert page.evaluate("[...document.querySelectorAll('pre, .table')].filter(each => each.scrollWidth > each.clientWidth + 1).length") == 0
+    assert how_many(page, "pre, .table", "each => each.scrollWidth > each.clientWidth + 1") == 0
     printed = page.pdf()
     sheets = PdfReader(BytesIO(printed)).pages
     assert lines_not_printed(page, sheets) == []
-    if name == "chapters/04_validation/": assert lines_not_printed(page, sheets[:1]) # the control: its first sheet alone
+    # the control: its first sheet alone
+    if name == "chapters/04_validation/": assert lines_not_printed(page, sheets[:1])
     assert printed.count(b"/Subtype /Image") >= page.locator("main img:not([src$='.svg'])").count()
 
 

@@ -1,7 +1,10 @@
-"""Spelling of notes, README, CONTRIBUTING and chapters, with pyspellchecker's English dictionary and tests/words.txt.
+"""Spelling of notes, README, CONTRIBUTING and chapters.
 
-Of 1,970 words of the chapters in which one letter was left out, doubled, changed or swapped, codespell, which knows common mistakes
-only, found 348, and the dictionary 1,889. Code, formulas, link targets, what the table of faults quotes, and what is written in capitals or CamelCase is left out.
+It is looked up in pyspellchecker's English dictionary and in tests/words.txt.
+
+Of 1,970 words of the chapters in which one letter was left out, doubled, changed or swapped, codespell, which
+knows common mistakes only, found 348, and the dictionary 1,889. Code, formulas, link targets, what the table
+of faults quotes, and what is written in capitals or CamelCase is left out.
 """
 import ast
 import io
@@ -17,52 +20,72 @@ from conftest import ROOT
 
 WORDS = ROOT/"tests"/"words.txt"
 PAGES = sorted([*(ROOT/"lesson_notes").glob("*.md"), ROOT/"README.md", ROOT/"CONTRIBUTING.md"])
-NOTEBOOKS = sorted(path for path in (ROOT/"nbs").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
-NO_PROSE = re.compile(r"\A\+\+\+.*?\n\+\+\+$|```.*?```|(`+)(?!`).+?\1(?!`)|\{\{<.*?>\}\}|\$\$.*?\$\$|\$[^$\n]+\$|(?<=\])\([^)\s]*|https?://\S+|<[^<>\n]+>"
-                      r"|\S*[/_@=]\S*|(?<=\| \d \| ).*?$", re.DOTALL | re.MULTILINE)
+NOTEBOOKS = sorted((ROOT/"nbs").glob("*.ipynb"))
+NO_PROSE = re.compile(
+    r"\A\+\+\+.*?\n\+\+\+$"
+    r"|```.*?```"
+    r"|(`+)(?!`).+?\1(?!`)"
+    r"|\{\{<.*?>\}\}"
+    r"|\$\$.*?\$\$"
+    r"|\$[^$\n]+\$"
+    r"|(?<=\])\([^)\s]*"
+    r"|https?://\S+"
+    r"|<[^<>\n]+>"
+    r"|\S*[/_@=]\S*"
+    r"|(?<=\| \d \| ).*?$",
+    re.DOTALL | re.MULTILINE,
+)
 WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]*)?")
 
 
 def code_prose(source):
-    "The comments, docstrings, alt texts and captions of a code cell."
+    "Read the comments, docstrings, alt texts and captions of a code cell."
     marks = directives(source)
     parts = [marks.get("fig-alt", ""), marks.get("fig-cap", "")]
-    lines = "".join("\n" if line.startswith(("%", "!", "#|")) else line for line in source.splitlines(keepends=True))
+    keeps = lambda line: not line.startswith(("%", "!", "#|"))
+    lines = "".join(line if keeps(line) else "\n" for line in source.splitlines(keepends=True))
     parts += [token.string.lstrip("# ") for token in tokenize.generate_tokens(io.StringIO(lines).readline)
               if token.type == tokenize.COMMENT and "NBVAL" not in token.string]
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    parts += [ast.get_docstring(node) or "" for node in ast.walk(ast.parse(lines)) if isinstance(node, documented)]
+    nodes = [node for node in ast.walk(ast.parse(lines)) if isinstance(node, documented)]
+    parts += [ast.get_docstring(node) or "" for node in nodes]
     return "\n".join(parts)
 
 
 def pieces(path):
-    "The prose of a file, with the place of each piece: a line of Markdown, a cell of a notebook."
+    "Read the prose of a file, with the place of each piece: a line of Markdown, a cell of a notebook."
     if path.suffix == ".ipynb":
         for number, cell in enumerate(nbformat.read(path, as_version=4).cells, 1):
-            yield f"{path.name}, cell {number}", code_prose(cell.source) if cell.cell_type == "code" else cell.source
+            text = code_prose(cell.source) if cell.cell_type == "code" else cell.source
+            yield f"{path.name}, cell {number}", text
     else:
         text = NO_PROSE.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), path.read_text(encoding="utf-8"))
-        for number, line in enumerate(text.splitlines(), 1): yield f"{path.name}:{number}", line
+        for number, line in enumerate(text.splitlines(), 1):
+            yield f"{path.name}:{number}", line
 
 
 @pytest.fixture(scope="module")
 def dictionary():
     known = SpellChecker(distance=1)
     words = WORDS.read_text(encoding="utf-8").split()
-    assert words == sorted(known.unknown(words)), "tests/words.txt: in order, none twice, and none that the dictionary has"
+    remedy = "tests/words.txt: in order, none twice, and none that the dictionary has"
+    assert words == sorted(known.unknown(words)), remedy
     known.word_frequency.load_words(words)
     return known
 
 
 def misspelt(path, dictionary):
-    "The words that the dictionary does not have, a sentence each."
+    "Find the words that the dictionary does not have, a sentence each."
     found = []
     for place, text in pieces(path):
         words = WORD.findall(NO_PROSE.sub(" ", text).replace("’", "'"))
-        for word in sorted({word for word in words if word[1:].islower() and len(word) > 2 and word.isascii()}):
+        words = {word for word in words if word[1:].islower() and len(word) > 2 and word.isascii()}
+        for word in sorted(words):
             stem = re.sub(r"'s?$", "", word.lower())
             if dictionary.known([stem, word.lower()]): continue
-            found.append(f"{place}: {word!r}? Perhaps {dictionary.correction(stem)!r}; a word that is right goes into tests/words.txt")
+            perhaps = dictionary.correction(stem)
+            remedy = "a word that is right goes into tests/words.txt"
+            found.append(f"{place}: {word!r}? Perhaps {perhaps!r}; {remedy}")
     return found
 
 
@@ -73,13 +96,38 @@ def test_words_are_spelt_as_in_the_dictionary(path, dictionary):
 
 
 def test_a_planted_misspelling_is_found_where_it_stands(tmp_path, dictionary):
-    cells = [nbformat.v4.new_markdown_cell("# A chapter\n\nIts acuracy, $accurcy$ and `accurcy`, [here](accurcy.md)."),
-             nbformat.v4.new_code_cell("#| label: fig-x\n#| fig-alt: A curve with a vally\naccurcy = 1 # one recieves it"),
-             nbformat.v4.new_code_cell('def accurcy():\n    "Share of the right anwsers."')]
+    cells = [
+        nbformat.v4.new_markdown_cell(
+            "# A chapter\n"
+            "\n"
+            "Its acuracy, $accurcy$ and `accurcy`, [here](accurcy.md)."
+        ),
+        nbformat.v4.new_code_cell(
+            "#| label: fig-x\n"
+            "#| fig-alt: A curve with a vally\n"
+            "accurcy = 1 # one recieves it"
+        ),
+        nbformat.v4.new_code_cell('def accurcy():\n    "Share of the right anwsers."'),
+    ]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path/"06_toy.ipynb")
-    (tmp_path/"note.md").write_text("+++\ntitle=\"accurcy\"\n+++\n\nIt wasn't the trainning’s\nfault, said the Mark 1’s loss.\n```\naccurcy\n```\n")
+    (tmp_path/"note.md").write_text(
+        "+++\n"
+        "title=\"accurcy\"\n"
+        "+++\n"
+        "\n"
+        "It wasn't the trainning’s\n"
+        "fault, said the Mark 1’s loss.\n"
+        "```\n"
+        "accurcy\n"
+        "```\n"
+    )
     found = misspelt(tmp_path/"06_toy.ipynb", dictionary)
-    assert [re.match(r"(.*?)\?", line)[1] for line in found] == ["06_toy.ipynb, cell 1: 'acuracy'", "06_toy.ipynb, cell 2: 'recieves'",
-                                                                "06_toy.ipynb, cell 2: 'vally'", "06_toy.ipynb, cell 3: 'anwsers'"]
+    places = lambda found: [re.match(r"(.*?)\?", line)[1] for line in found]
+    assert places(found) == [
+        "06_toy.ipynb, cell 1: 'acuracy'",
+        "06_toy.ipynb, cell 2: 'recieves'",
+        "06_toy.ipynb, cell 2: 'vally'",
+        "06_toy.ipynb, cell 3: 'anwsers'",
+    ]
     assert "Perhaps 'accuracy'" in found[0]
-    assert [re.match(r"(.*?)\?", line)[1] for line in misspelt(tmp_path/"note.md", dictionary)] == ["note.md:5: \"trainning's\""]
+    assert places(misspelt(tmp_path/"note.md", dictionary)) == ["note.md:5: \"trainning's\""]

@@ -14,10 +14,11 @@ from conftest import BIN, ROOT, typed
 
 @pytest.fixture
 def toy_tests(tmp_path):
-    "A repository that has nothing but tests, and this one's conftest.py; a function that runs pytest there."
+    "Make a repository that has nothing but tests, and this one's conftest.py; a function runs pytest there."
     home = tmp_path/"home"
     (home/"tests").mkdir(parents=True)
-    for name in ("conftest.py", "of_chapters.py"): shutil.copy(ROOT/"tests"/name, home/"tests")
+    for name in ("conftest.py", "of_chapters.py"):
+        shutil.copy(ROOT/"tests"/name, home/"tests")
     subprocess.run(["git", "init", "-q"], cwd=home, check=True)
     (home/"CONTRIBUTING.md").write_text("| rain | 2 | it rains … |\n")
     def run(source, *words, **variables):

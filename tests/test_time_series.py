@@ -1,4 +1,7 @@
-"What chapter 05 says of fastai, in fastai; here, since importing it would cost the chapter more than all it measures."
+"""What chapter 05 says of fastai, in fastai.
+
+It is here, since importing it would cost the chapter more than all it measures.
+"""
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,9 +12,10 @@ from mark1.time_series import DateSplitter
 
 @pytest.fixture
 def days():
-    "Fifty days whose value is their number, the rows in random order."
+    "Make fifty days whose value is their number, the rows in random order."
     dates = pd.date_range("2020-01-01", periods=50)
-    return pd.DataFrame({"date": dates, "value": np.arange(50.)}).sample(frac=1, random_state=0).reset_index(drop=True)
+    table = pd.DataFrame({"date": dates, "value": np.arange(50.)})
+    return table.sample(frac=1, random_state=0).reset_index(drop=True)
 
 
 def holds_out_the_latest(train, valid):
@@ -20,14 +24,20 @@ def holds_out_the_latest(train, valid):
 
 
 def block(splitter):
-    return DataBlock((TransformBlock, RegressionBlock), get_x=ColReader("value"), get_y=ColReader("value"), splitter=splitter)
+    return DataBlock(
+        (TransformBlock, RegressionBlock),
+        get_x=ColReader("value"),
+        get_y=ColReader("value"),
+        splitter=splitter,
+    )
 
 
 def test_a_data_block_takes_the_splitter(days):
     dls = block(DateSplitter("date")).dataloaders(days, bs=4, num_workers=0)
     holds_out_the_latest(*([float(y) for _, y in subset] for subset in (dls.train_ds, dls.valid_ds)))
     wrong = block(EndSplitter()).datasets(days) # fastai's own believes the order of the rows
-    with pytest.raises(AssertionError): holds_out_the_latest(*([float(y) for _, y in subset] for subset in (wrong.train, wrong.valid)))
+    values = ([float(y) for _, y in subset] for subset in (wrong.train, wrong.valid))
+    with pytest.raises(AssertionError): holds_out_the_latest(*values)
 
 
 def test_a_data_block_of_items_takes_a_function(days):

@@ -1,4 +1,7 @@
-"Activations computed once, with Learners of other kinds than chapter 06 has room for, and on the real photographs."
+"""Activations computed once, with Learners of other kinds than chapter 06 has room for.
+
+The real photographs are among them.
+"""
 import json
 import sys
 from contextlib import nullcontext
@@ -10,9 +13,26 @@ import pytest
 import torch
 from fastai.callback.data import WeightedDL
 from fastai.callback.training import BnFreeze
-from fastai.vision.all import (AffineCoordTfm, CategoryBlock, ColReader, DataBlock, ImageBlock, ImageDataLoaders, IndexSplitter,
-                               MSELossFlat, MultiCategoryBlock, PILImage, RegressionBlock, Resize, ResizeMethod, default_split,
-                               load_learner, model_meta, set_seed, vision_learner)
+from fastai.vision.all import (
+    AffineCoordTfm,
+    CategoryBlock,
+    ColReader,
+    DataBlock,
+    ImageBlock,
+    ImageDataLoaders,
+    IndexSplitter,
+    MSELossFlat,
+    MultiCategoryBlock,
+    PILImage,
+    RegressionBlock,
+    Resize,
+    ResizeMethod,
+    default_split,
+    load_learner,
+    model_meta,
+    set_seed,
+    vision_learner,
+)
 from mark1.data.sets import is_cat
 from mark1.first_model import held_out_once
 from mark1.transfer import FrozenActivations
@@ -25,11 +45,20 @@ from photographs import BATCH, OURS, SIZE, STOCK, frozen_once, unpacked
 
 
 def tiny(pretrained=True):
-    "A body whose batch normalisation has statistics of its own, cheap enough for many trainings."
+    "Make a body whose batch normalisation has statistics of its own, cheap enough for many trainings."
     torch.manual_seed(0)
-    body = nn.Sequential(nn.Conv2d(3, 8, 3, 2), nn.BatchNorm2d(8), nn.ReLU(), nn.Dropout2d(.5), nn.Conv2d(8, 12, 3, 2), nn.BatchNorm2d(12), nn.ReLU())
+    body = nn.Sequential(
+        nn.Conv2d(3, 8, 3, 2),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.Dropout2d(.5),
+        nn.Conv2d(8, 12, 3, 2),
+        nn.BatchNorm2d(12),
+        nn.ReLU(),
+    )
     for layer in body:
-        if isinstance(layer, nn.BatchNorm2d): nn.init.uniform_(layer.running_var, .01, .1)
+        if isinstance(layer, nn.BatchNorm2d):
+            nn.init.uniform_(layer.running_var, .01, .1)
     return nn.Sequential(*body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(12, 2))
 
 
@@ -38,47 +67,71 @@ model_meta[tiny] = {"cut": -3, "split": default_split, "stats": ([.5]*3, [.5]*3)
 
 @pytest.fixture
 def table(tmp_path):
-    "Forty files of noise, and a table of what may be asked about them."
-    lot = np.random.default_rng(0)
-    for item in range(40): PILImage.create(lot.integers(0, 255, (20, 30, 3), dtype=np.uint8)).save(tmp_path/f"{item}.png")
-    return pd.DataFrame({"file": [f"{item}.png" for item in range(40)], "kind": ["even", "odd"]*20, "size": lot.normal(size=40).astype("float32"),
-                         "signs": ["a b", "b", "c", "a c"]*10}), tmp_path
+    "Make forty files of noise, and a table of what may be asked about them."
+    rng = np.random.default_rng(0)
+    for item in range(40):
+        noise = rng.integers(0, 255, (20, 30, 3), dtype=np.uint8)
+        PILImage.create(noise).save(tmp_path/f"{item}.png")
+    columns = {
+        "file": [f"{item}.png" for item in range(40)],
+        "kind": ["even", "odd"]*20,
+        "size": rng.normal(size=40).astype("float32"),
+        "signs": ["a b", "b", "c", "a c"]*10,
+    }
+    return pd.DataFrame(columns), tmp_path
 
 
-TARGETS = {"categories": (CategoryBlock, "kind", {}), "several categories at once": (MultiCategoryBlock, ColReader("signs", label_delim=" "), {}),
-           "a quantity": (RegressionBlock, "size", {"loss_func": MSELossFlat()})}
+TARGETS = {
+    "categories": (CategoryBlock, "kind", {}),
+    "several categories at once": (MultiCategoryBlock, ColReader("signs", label_delim=" "), {}),
+    "a quantity": (RegressionBlock, "size", {"loss_func": MSELossFlat()}),
+}
 
 
 def loaders(table, target="categories", resize=Resize(16, ResizeMethod.Squish), **kwargs):
     frame, folder = table
     block, column, _ = TARGETS[target]
-    data = DataBlock((ImageBlock, block), get_x=ColReader("file", pref=folder), get_y=column if callable(column) else ColReader(column),
-                     splitter=IndexSplitter(range(0, 40, 5)), item_tfms=resize)
+    data = DataBlock(
+        (ImageBlock, block),
+        get_x=ColReader("file", pref=folder),
+        get_y=column if callable(column) else ColReader(column),
+        splitter=IndexSplitter(range(0, 40, 5)),
+        item_tfms=resize,
+    )
     return data.dataloaders(frame, **({"bs": 6, "num_workers": 0} | kwargs))
 
 
 def trained(make, once, views=None, seed=0, **kwargs):
-    "A Learner trained for three epochs with or without its body; the reference keeps the body in evaluation mode altogether."
+    """Train a Learner for three epochs with or without its body.
+
+    The reference keeps the body in evaluation mode altogether.
+    """
     set_seed(seed, reproducible=True)
     learn = vision_learner(make(), tiny, train_bn=False, cbs=None if once else BnFreeze, **kwargs)
     if not once: learn.model[0].train = lambda mode=True: learn.model[0]
     learn.model[0].eval()
-    with learn.no_bar(), learn.no_logging(), FrozenActivations(learn, views) if once else nullcontext(): learn.fit_one_cycle(3, 1e-2)
+    frozen = FrozenActivations(learn, views) if once else nullcontext()
+    with learn.no_bar(), learn.no_logging(), frozen: learn.fit_one_cycle(3, 1e-2)
     return learn
 
 
 def same(one, other):
-    torch.testing.assert_close(torch.tensor(one.recorder.values), torch.tensor(other.recorder.values), atol=1e-4, rtol=1e-4)
-    for p, q in zip(one.model.parameters(), other.model.parameters()): torch.testing.assert_close(p, q, atol=1e-3, rtol=0)
+    close = torch.testing.assert_close
+    close(torch.tensor(one.recorder.values), torch.tensor(other.recorder.values), atol=1e-4, rtol=1e-4)
+    for p, q in zip(one.model.parameters(), other.model.parameters()):
+        close(p, q, atol=1e-3, rtol=0)
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("bs", [6, 32]) # 32 pictures to train on: the last batch of six is dropped, and all in one
+# 32 pictures to train on: the last batch of six is dropped, and all in one
+@pytest.mark.parametrize("bs", [6, 32])
 def test_the_same_training_as_without(table, target, bs):
     kwargs = TARGETS[target][2]
-    reference, once = (trained(lambda: loaders(table, target, bs=bs), once, **kwargs) for once in (False, True))
+    make = lambda: loaders(table, target, bs=bs)
+    reference, once = (trained(make, once, **kwargs) for once in (False, True))
     same(reference, once)
-    with pytest.raises(AssertionError): same(reference, trained(lambda: loaders(table, target, bs=bs), True, seed=1, **kwargs))
+    with pytest.raises(AssertionError):
+        same(reference, trained(make, True, seed=1, **kwargs))
 
 
 def test_other_orders_of_dealing(table):
@@ -104,7 +157,8 @@ def test_dice_and_learner_are_left_as_they_were(table):
 
 def test_two_views_differ_and_take_turns(table):
     activations = FrozenActivations(vision_learner(loaders(table, resize=Resize(16)), tiny), views=2)
-    assert [len(views) for views in activations.activations] == [2, 1] and not torch.equal(*activations.activations[0])
+    assert [len(views) for views in activations.activations] == [2, 1]
+    assert not torch.equal(*activations.activations[0])
     assert "2 × 32 + 1 × 8" in repr(activations)
 
 
@@ -113,9 +167,11 @@ def test_everything_works_afterwards(table, tmp_path):
     body = [p.clone() for p in learn.model[0].parameters()]
     learn.unfreeze()
     with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(1, 1e-2)
-    assert all(not torch.equal(p, q) for p, q in zip(body, learn.model[0].parameters())) # the body learns again
+    after = learn.model[0].parameters()
+    assert all(not torch.equal(p, q) for p, q in zip(body, after)) # the body learns again
     learn.export(tmp_path/"learner.pkl")
-    loaded, row = load_learner(tmp_path/"learner.pkl"), table[0].iloc[3]
+    loaded = load_learner(tmp_path/"learner.pkl")
+    row = table[0].iloc[3]
     with learn.no_bar(), loaded.no_bar():
         torch.testing.assert_close(learn.predict(row)[2], loaded.predict(row)[2])
         learn.show_results(max_n=2)
@@ -125,17 +181,24 @@ def test_a_file_named_in_a_table_that_changes(table):
     activations = FrozenActivations(vision_learner(loaders(table), tiny))
     with activations: pass
     (table[1]/"7.png").write_bytes((table[1]/"8.png").read_bytes())
-    with pytest.raises(ValueError, match="picture .*7.png.* has changed since the activations were computed"): activations.__enter__()
+    said = "picture .*7.png.* has changed since the activations were computed"
+    with pytest.raises(ValueError, match=said): activations.__enter__()
 
 
 def test_pictures_in_memory_that_change(table):
     pictures = [np.asarray(PILImage.create(table[1]/name)).copy() for name in table[0].file]
-    data = DataBlock((ImageBlock, CategoryBlock), get_x=lambda item: item[..., :3], get_y=lambda item: int(item[0, 0, 0] > 127),
-                     splitter=IndexSplitter(range(8)), item_tfms=Resize(16, ResizeMethod.Squish))
+    data = DataBlock(
+        (ImageBlock, CategoryBlock),
+        get_x=lambda item: item[..., :3],
+        get_y=lambda item: int(item[0, 0, 0] > 127),
+        splitter=IndexSplitter(range(8)),
+        item_tfms=Resize(16, ResizeMethod.Squish),
+    )
     activations = FrozenActivations(vision_learner(data.dataloaders(pictures, bs=6, num_workers=0), tiny))
     with activations: pass
     pictures[20][5, 5] = 255 - pictures[20][5, 5]
-    with pytest.raises(ValueError, match="list of pictures has changed"): activations.__enter__()
+    with pytest.raises(ValueError, match="list of pictures has changed"):
+        activations.__enter__()
 
 
 def test_the_pass_shows_how_far_it_is(table, capsys):
@@ -148,8 +211,16 @@ def test_the_pass_shows_how_far_it_is(table, capsys):
 
 def test_nothing_held_out(table):
     frame, folder = table
-    dls = ImageDataLoaders.from_df(frame, folder, valid_pct=0, fn_col="file", label_col="kind", bs=6, num_workers=0,
-                                   item_tfms=Resize(16, ResizeMethod.Squish))
+    dls = ImageDataLoaders.from_df(
+        frame,
+        folder,
+        valid_pct=0,
+        fn_col="file",
+        label_col="kind",
+        bs=6,
+        num_workers=0,
+        item_tfms=Resize(16, ResizeMethod.Squish),
+    )
     learn = vision_learner(dls, tiny)
     activations = FrozenActivations(learn)
     assert repr(activations).startswith("views × pictures: 1 × 40;")
@@ -165,7 +236,9 @@ def test_two_inputs_are_refused(table):
 def test_batch_transforms_by_chance_are_named(table):
     dls = loaders(table, batch_tfms=None)
     dls.train.after_batch.add(AffineCoordTfm())
-    with pytest.raises(ValueError, match="AffineCoordTfm may change a picture at random"): FrozenActivations(vision_learner(dls, tiny))
+    learn = vision_learner(dls, tiny)
+    with pytest.raises(ValueError, match="AffineCoordTfm may change a picture at random"):
+        FrozenActivations(learn)
 
 
 @pytest.mark.slow
@@ -179,8 +252,8 @@ def test_one_fold_of_the_photographs(photographs, tmp_path):
 
 
 def test_the_figures_are_kept():
-    timed = json.loads((ROOT/"benchmarks"/"transfer.json").read_text())
-    counted = json.loads((ROOT/"experiments"/"five_folds.json").read_text())
-    assert {STOCK, OURS} <= timed["figures"].keys() & timed["memory"].keys() & counted["errors"].keys()
-    assert all(sum(row["wrong_by_fold"]) == row["wrong"] for row in counted["errors"].values())
-    assert timed["archive"] == counted["archive"] and (ROOT/"benchmarks"/"transfer.svg").exists()
+    kept = json.loads(RESULT.read_text())
+    both = {"stock fine_tune(1)", "frozen activations, computed once"}
+    assert both <= kept["figures"].keys() & kept["memory"].keys() & kept["errors"].keys()
+    assert all(sum(row["wrong_by_fold"]) == row["wrong"] for row in kept["errors"].values())
+    assert RESULT.with_suffix(".svg").exists()
