@@ -13,8 +13,8 @@ from pathlib import Path
 
 import nbformat
 from harness import compare, measure, report
-from mark1.workshop.notebook import find_chapters, is_skipped, normal_outputs, repository, sanitize_patterns
 from mark1.workshop.kernels import kernel_environment
+from mark1.workshop.notebook import find_chapters, is_skipped, normal_outputs, repository, sanitize_patterns
 from nbclient import NotebookClient
 
 ROOT = repository(Path(__file__).parent)

@@ -28,14 +28,26 @@ import numpy as np
 import torch
 from fastai.vision.all import ImageDataLoaders, Resize, set_seed
 from harness import compare, measure, report
-from mark1.data.sets import LITE0_STATS, is_cat, lite0
-from mark1.data.downloads import staged
+from mark1.data.files import staged
+from mark1.data.networks import LITE0_STATS, lite0
+from mark1.data.sets import is_cat
 from mark1.transfer import activations_of
 from PIL import Image, ImageOps
 
 sys.path.append(str(Path(__file__).resolve().parent.parent/"experiments")) # whose recipes are timed here
-from photographs import (BATCH, OURS, SIZE, STOCK, WORKERS, facts_about, frozen_once, photograph_parser,
-                         stock, unpacked, why_missing)
+from photographs import (
+    BATCH,
+    OURS,
+    SIZE,
+    STOCK,
+    WORKERS,
+    facts_about,
+    frozen_once,
+    photograph_parser,
+    stock,
+    unpacked,
+    why_missing,
+)
 
 RESULT = Path(__file__).with_suffix(".json")
 COURSE = 7390 # pictures of the whole data set

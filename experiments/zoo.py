@@ -15,7 +15,7 @@ import warnings
 from pathlib import Path
 
 import torch
-from mark1.data.downloads import staged
+from mark1.data.files import staged
 from mark1.zoo import build, listing, ratios, sizes
 from rich.progress import track
 from shared import kept, parser_for, use_one_thread

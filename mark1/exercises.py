@@ -8,7 +8,14 @@ __all__ = ['EXERCISES', 'LATEST', 'exercise', 'results', 'as_array', 'form', 'ag
            'code', 'progress', 'prove']
 
 # %% ../nbs/18_exercises.ipynb #184f6ae6
-import ast, copy, difflib, importlib, inspect, json, os, re, textwrap
+import ast
+import copy
+import importlib
+import inspect
+import json
+import os
+import re
+import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +24,7 @@ from pathlib import Path
 
 import mark1
 import numpy as np
+from .data.files import did_you_mean
 
 # %% ../nbs/18_exercises.ipynb #a3dcf058
 EXERCISES = {} # name to exercise, of the chapters imported so far
@@ -130,9 +138,13 @@ def shown(
 def declared(
 ) -> dict[str, str]: # name of an exercise to the module that declares it
     "List the exercises of all chapters, read from the library's text: nothing is imported for it."
-    files = [path for folder in mark1.__path__ for path in sorted(Path(folder).glob("*.py"))]
-    found = lambda path: re.findall(r'^@exercise\("([^"]+)"', path.read_text(encoding="utf-8"), re.MULTILINE)
-    return {name: path.stem for path in files for name in found(path)}
+    found = {}
+    for folder in map(Path, mark1.__path__):
+        for path in sorted(folder.rglob("*.py")):
+            names = re.findall(r'^@exercise\("([^"]+)"', path.read_text(encoding="utf-8"), re.MULTILINE)
+            module = ".".join(path.relative_to(folder).with_suffix("").parts)
+            found |= dict.fromkeys(names, module)
+    return found
 
 def find(
     name:str, # of an exercise
@@ -140,9 +152,7 @@ def find(
     "Find an exercise by name, if need be in its chapter's module. `ValueError` when there is none."
     book = declared()
     known = {**book, **EXERCISES}
-    near = difflib.get_close_matches(str(name), known, 1)
-    advice = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
-    if name not in known: raise ValueError(f"no exercise {name!r}; {advice}")
+    if name not in known: raise ValueError(f"no exercise {name!r}; {did_you_mean(name, known)}")
     if name not in EXERCISES: importlib.import_module(f"mark1.{book[name]}")
     return EXERCISES[name]
 

@@ -13,10 +13,21 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pandas as pd
 from fastai.callback.training import BnFreeze
-from fastai.vision.all import (CategoryBlock, DataBlock, DataLoaders, ImageBlock, IndexSplitter, Learner,
-                               Normalize, Resize, error_rate, set_seed, vision_learner)
+from fastai.vision.all import (
+    CategoryBlock,
+    DataBlock,
+    DataLoaders,
+    ImageBlock,
+    IndexSplitter,
+    Learner,
+    Normalize,
+    Resize,
+    error_rate,
+    set_seed,
+    vision_learner,
+)
 from fastcore.basics import using_attr
-from .data.sets import backbone
+from .data.networks import backbone
 from .exercises import exercise
 from scipy.stats import binomtest
 

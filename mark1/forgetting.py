@@ -20,12 +20,11 @@ from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
 from fastai.learner import Learner
 from fastai.torch_core import params, set_seed
-from .data.sets import LITE0_STATS, drawings, is_cat, lite0
+from .data.networks import LITE0_STATS, lite0
+from .data.pictures import as_batch, as_rgb
+from .data.sets import drawings, is_cat, load
 from .exercises import exercise
-from .transfer import mnist_digits
 from PIL import Image
-from skimage import data as skimage_data
-from sklearn.datasets import load_sample_images
 from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -42,7 +41,7 @@ def digits(
     """
     if not 1 <= held_out <= 499:
         raise ValueError(f"held_out is {held_out}; of each digit there are 500, so give 1 to 499")
-    pixels, labels = mnist_digits()
+    pixels, labels = load("mnist")
     x = torch.tensor(pixels, dtype=torch.float32)[:, None]/255
     split = train_test_split(np.arange(len(labels)), test_size=10*held_out, stratify=labels,
                              random_state=seed)
@@ -234,23 +233,17 @@ def photograph_crops(
     "Cut squares from photographs of scikit-image and scikit-learn. `ValueError` for none."
     if each < 1 or size < 32:
         raise ValueError(f"each is {each} and size {size}; give 1 crop and 32 px at least")
-    names = ("astronaut", "chelsea", "coffee", "rocket")
-    photographs = [getattr(skimage_data, name)() for name in names] + load_sample_images().images
+    files = load("photographs")
+    names = ("astronaut", "chelsea", "coffee", "rocket", "china", "flower")
     rng = np.random.default_rng(seed)
     crops = []
-    for picture in map(Image.fromarray, photographs):
+    for picture in (as_rgb(Image.open(files[name])) for name in names):
         for number in range(each):
             side = int(min(picture.size)*(rng.uniform(.4, 1) if number else 1))
             left, top = ((length - side)*(rng.random() if number else .5) for length in picture.size)
             box = left, top, left + side, top + side
             crops.append(picture.resize((size, size), Image.Resampling.BILINEAR, box))
-    return _pixels(crops)
-
-def _pixels(pictures):
-    "Turn pictures of one size into a batch for `lite0`."
-    mean, std = (torch.tensor(each)[:,None,None] for each in LITE0_STATS)
-    pixels = torch.tensor(np.stack([np.asarray(picture) for picture in pictures])).permute(0, 3, 1, 2)
-    return (pixels/255 - mean)/std
+    return as_batch(crops, LITE0_STATS)
 
 def all_logits(
     network:nn.Module,
@@ -284,7 +277,7 @@ def fine_tuned(
     "Fine-tune Lite0 for one epoch on cats and dogs, with a head of its own."
     set_seed(seed, reproducible=True)
     paths = np.random.default_rng(seed).permutation(sorted(drawings().glob("*.png")))[:pictures]
-    x = _pixels([Image.open(path).convert("RGB").resize((size, size)) for path in paths])
+    x = as_batch([as_rgb(Image.open(path)).resize((size, size)) for path in paths], LITE0_STATS)
     data = TensorDataset(x, torch.tensor([int(is_cat(path.name)) for path in paths]))
     body = lite0()
     classifier = body.classifier

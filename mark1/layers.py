@@ -4,32 +4,32 @@
 
 # %% auto #0
 __all__ = ['FILES', 'POINTWISE', 'WHOLE', 'PLACEWISE', 'WINDOW', 'ADAPTIVE', 'OBJECTS', 'in_eval_mode', 'find_layer',
-           'convolutions', 'Reached', 'ready', 'run_to', 'activations', 'maps', 'photographs', 'as_batch', 'tiles',
-           'LayerTracer', 'Shapes', 'traced', 'window', 'seen_through', 'receptive_fields', 'boxes', 'masked_changes',
-           'shuffled', 'top_patches', 'square_places', 'occlusion', 'cut_object', 'plant', 'planted', 'points_inside',
-           'maximise', 'planted_gabors', 'likeness', 'structure', 'Rectifier', 'RectifierRule', 'attribution',
-           'rank_correlation', 'side_by_side', 'map_correlations']
+           'convolutions', 'Reached', 'ready', 'run_to', 'activations', 'maps', 'photographs', 'tiles', 'LayerTracer',
+           'Shapes', 'traced', 'window', 'seen_through', 'receptive_fields', 'boxes', 'masked_changes', 'shuffled',
+           'top_patches', 'square_places', 'occlusion', 'cut_object', 'plant', 'planted', 'points_inside', 'maximise',
+           'planted_gabors', 'likeness', 'structure', 'Rectifier', 'RectifierRule', 'attribution', 'rank_correlation',
+           'side_by_side', 'map_correlations']
 
 # %% ../nbs/07_layers.ipynb #2fcef4b9
 import copy
-import difflib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from .data.files import did_you_mean
+from .data.networks import LITE0_STATS
+from .data.pictures import as_batch, as_rgb
+from .data.sets import load
+from .exercises import exercise
 from PIL import Image, ImageOps
 from scipy.stats import rankdata
 from skimage.filters import gabor_kernel
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
-
-from .data.sets import LITE0_STATS
-from .exercises import exercise
 
 # %% ../nbs/07_layers.ipynb #e6640de8
 @contextmanager
@@ -50,10 +50,8 @@ def find_layer(
     "Find the layer of that name. `ValueError`, with names that are near, when there is none."
     known = {key: module for key, module in model.named_modules() if key}
     if name in known: return known[name]
-    near = difflib.get_close_matches(str(name), known, 3)
-    some = ", ".join(map(repr, near or [*known][:5])) or "none at all"
-    found = "near it are" if near else "there are, for instance,"
-    raise ValueError(f"the model has no layer {name!r}; {found} {some}")
+    some = f"there are, for instance, {', '.join([*known][:5]) or 'none at all'}"
+    raise ValueError(f"the model has no layer {name!r}; {did_you_mean(name, known, 3, otherwise=some)}")
 
 def convolutions(
     model:nn.Module,
@@ -140,34 +138,20 @@ def maps(
     return found
 
 # %% ../nbs/07_layers.ipynb #89055d1d
-FILES = dict(astronaut="astronaut.png", camera="camera.png", cat="chelsea.png", coffee="coffee.png",
-             rocket="rocket.jpg", motorcycle="motorcycle_left.png", galaxies="hubble_deep_field.jpg",
-             tissue="ihc.png", coins="coins.png", brick="brick.png", grass="grass.png", gravel="gravel.png")
+FILES = dict(astronaut="astronaut", camera="camera", cat="chelsea", coffee="coffee", rocket="rocket",
+             motorcycle="motorcycle_left", galaxies="hubble_deep_field", tissue="ihc", coins="coins",
+             brick="brick", grass="grass", gravel="gravel")
 
 def photographs(
 ) -> dict[str, Image.Image]: # name to picture, RGB, shorter side at most 448 px
-    "Load the photographs of scikit-image. `FileNotFoundError` where it is not installed, or without them."
-    if find_spec("skimage") is None:
-        raise FileNotFoundError("scikit-image is not installed; run `make run` once")
-    folder = Path(find_spec("skimage").origin).parent/"data"
-    pictures = {name: Image.open(folder/file).convert("RGB") for name, file in FILES.items()}
+    "Load photographs that come with scikit-image. `FileNotFoundError` where it is not installed."
+    files = load("photographs")
+    pictures = {name: as_rgb(Image.open(files[file])) for name, file in FILES.items()}
     def shrunk(picture):
         factor = min(1, 448/min(picture.size))
         size = [max(1, round(side*factor)) for side in picture.size]
         return picture.resize(tuple(size), Image.LANCZOS)
     return {name: shrunk(picture) for name, picture in pictures.items()}
-
-def as_batch(
-    pictures:Sequence[Image.Image], # of one size
-    stats:tuple=LITE0_STATS, # mean and standard deviation per colour
-) -> Tensor: # (N,3,H,W) normalised
-    "Turn pictures into a batch as a network takes it. `ValueError` for none, or for several sizes."
-    if len({picture.size for picture in pictures}) != 1:
-        raise ValueError("pictures must be of one size, and one at least")
-    pixels = [np.asarray(picture.convert("RGB"), dtype=np.float32)/255 for picture in pictures]
-    pixels = torch.tensor(np.stack(pixels))
-    # channels-last in memory
-    return ((pixels - torch.tensor(stats[0]))/torch.tensor(stats[1])).permute(0, 3, 1, 2)
 
 def tiles(
     pictures:dict[str, Image.Image],
@@ -178,7 +162,7 @@ def tiles(
            for name, picture in pictures.items()
            for top in range(0, picture.height - size + 1, size)
            for left in range(0, picture.width - size + 1, size)]
-    return as_batch([square for _, square in cut]), np.array([name for name, _ in cut])
+    return as_batch([square for _, square in cut], LITE0_STATS), np.array([name for name, _ in cut])
 
 # %% ../nbs/07_layers.ipynb #1e6243a2
 # functions: each place looks at that place
@@ -527,12 +511,12 @@ def planted(
     while len(kept) < count:
         picture, category, corner = plant(photos, seed, **sizes)
         with in_eval_mode(model), torch.no_grad():
-            logits = model(ready(model, as_batch([picture])))[0]
+            logits = model(ready(model, as_batch([picture], LITE0_STATS)))[0]
         if category in logits.topk(5).indices:
             kept.append((picture, category, corner))
         seed += 1
     pictures, classes, corners = zip(*kept)
-    return as_batch(pictures), list(classes), list(corners)
+    return as_batch(pictures, LITE0_STATS), list(classes), list(corners)
 
 def points_inside(
     heat:Tensor, # (N,H,W)
@@ -727,7 +711,7 @@ def side_by_side(
     for picture, pair in zip(pictures, names):
         for index, name in enumerate(pair):
             picture.paste(cut_object(photos, name, side), (index*side, 0))
-    return as_batch(pictures)
+    return as_batch(pictures, LITE0_STATS)
 
 def map_correlations(
     model:nn.Module, images:Tensor, # an ImageNet classifier, and pictures of `side_by_side`

@@ -16,13 +16,12 @@ import torch
 from fastai.callback.core import Callback
 from fastai.torch_core import no_random
 from fastcore.basics import noop
+from .exercises import exercise
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 from scipy.stats import binom, binomtest
 from torch import Tensor
 from torch.nn import functional as F
-
-from .exercises import exercise
 
 # %% ../nbs/04_validation.ipynb #7f9381dc
 def wrong_flags(

