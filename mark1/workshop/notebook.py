@@ -388,12 +388,15 @@ def entrance(
     "The two cells below a chapter's title: where else it can be opened, and what installs the course once it is opened in Colab."
     git_url, to = setting("git_url"), links(f"nbs/{place}")
     home = f"/content/{Path(git_url).name}" # where Colab keeps files
-    where = f"Open this chapter in [Codespaces]({to['Codespaces']}), in [Colab]({to['Colab']}), or in [github.dev]({to['github.dev']}), which shows it and runs nothing."
-    install = f"""#| eval: false
+    where = (f"Open this chapter in [Codespaces]({to['Codespaces']}), in [Colab]({to['Colab']}), "
+             f"or in [github.dev]({to['github.dev']}), which shows it and runs nothing.")
+    install = f'''#| eval: false
 #| hide
-if "google.colab" in str(get_ipython()): # in Colab alone: install the course, and keep the torch that is there
-    get_ipython().system("test -d {home} || git clone -q --depth 1 {git_url} {home}; python {home}/build/colab.py")
-    get_ipython().run_line_magic("cd", "-q {home}/{posixpath.dirname(f'nbs/{place}')}")"""
+if "google.colab" in str(get_ipython()): # in Colab alone; the torch that is there stays
+    get_ipython().system("test -d {home} || "
+                         "git clone -q --depth 1 {git_url} {home}; "
+                         "python {home}/build/colab.py")
+    get_ipython().run_line_magic("cd", "-q {home}/{posixpath.dirname(f'nbs/{place}')}")'''
     lines = {id: text.splitlines(keepends=True) for id, text in {"elsewhere": where, "colab": install}.items()}
     return {"elsewhere": {"cell_type": "markdown", "id": "elsewhere", "metadata": {}, "source": lines["elsewhere"]},
             "colab": {"cell_type": "code", "execution_count": None, "id": "colab", "metadata": {"jupyter": {"source_hidden": True}},
