@@ -1,4 +1,4 @@
-"Benchmarks and experiments: a ratio is of one round, so that a slow round does no harm; each script can be typed."
+"Benchmarks and experiments: a ratio is of one round, so a slow round does no harm; each can be typed."
 import json
 import runpy
 import sys

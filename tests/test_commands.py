@@ -200,6 +200,6 @@ def test_a_run_asks_nothing_of_the_network(copied_repository):
     devices = subprocess.run([*alone, "ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
     assert len(devices.splitlines()) == 1 # its loopback device and no way out
     environment = {**os.environ, "FASTAI_HOME": str(copied_repository/"cache")} # an empty one
-    result = typed([*alone, BIN/"mark1", "run", "sets"], cwd=copied_repository, env=environment)
+    result = typed([*alone, BIN/"mark1", "run", "networks"], cwd=copied_repository, env=environment)
     said = " ".join(result.stdout.replace("│", " ").split())
     assert result.returncode == 0 and "Egyptian cat" in said, result.stderr

@@ -146,7 +146,7 @@ def full(cache, server, monkeypatch):
 @pytest.fixture
 def chapter(toy_repository):
     return toy_repository(_00_cats=[
-        "from mark1.data.sets import cats_and_dogs",
+        "#| data: drawings pets\nfrom mark1.data.sets import cats_and_dogs",
         "path = cats_and_dogs()\nprint(len(list(path.iterdir())))",
     ])
 

@@ -263,7 +263,9 @@ STALE = {
     "an output that is gone":
         lambda text, shown: (text, shown | {"data/networks.ipynb#num-chelsea": ""}),
     "a literal that has changed":
-        lambda text, shown: (text, shown | {"data/networks.ipynb#num-chelsea": "Chelsea, to Lite0: pillow 42%"}),
+        lambda text, shown: (text, shown | {
+            "data/networks.ipynb#num-chelsea": "Chelsea, to Lite0: pillow 42%",
+        }),
     "words around a number that have changed":
         lambda text, shown: (text, shown | {
             "01_first_model.ipynb#num-error": "3 of 80 right; baseline: 45.0%",

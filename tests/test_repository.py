@@ -167,7 +167,7 @@ def test_an_import_that_goes_another_way_is_noticed(tmp_path, place, code, wrong
 
 
 def test_programs_that_python_finds_by_name_are_there():
-    "Console scripts, the kernels' provisioner, and what the server of kernels imports: it says nothing of a wrong name."
+    "Console scripts, the kernels' provisioner, and what the server of kernels imports."
     project = tomllib.loads((ROOT/"pyproject.toml").read_text())["project"]
     provisioners = project["entry-points"]["jupyter_client.kernel_provisioners"]
     for place in (*project["scripts"].values(), *provisioners.values()):

