@@ -1,10 +1,11 @@
 "What a page needs to know of a code cell: its code, its outputs, what is folded, and what it defines."
 import ast
+import builtins
 import re
 
-from mark1.workshop.notebook import directives
+from mark1.workshop.notebook import directives, is_imports, kind_of, syntax_tree
 from outputs import shown
-from reference import names_defined
+from reference import names_defined, public_names
 
 EXERCISE = re.compile(r'@exercise\(\s*"([^"]+)"')
 
@@ -17,24 +18,45 @@ def code_shown(
     return "\n".join(lines).strip("\n")
 
 
-def is_imports(
-    source:str, # of a code cell
-) -> bool:
-    "Say whether a cell does nothing but import."
-    try: body = ast.parse(source).body
-    except SyntaxError: return False # a cell with `!` or `%`
-    return bool(body) and all(isinstance(node, (ast.Import, ast.ImportFrom)) for node in body)
+def checked_names(
+    code:str, # of a cell of checks
+) -> str: # the first three
+    "Name what a cell of checks calls beside the checks themselves."
+    calls = [node.func for node in ast.walk(syntax_tree(code)) if isinstance(node, ast.Call)]
+    names = dict.fromkeys(func.id for func in calls if isinstance(func, ast.Name))
+    names = [name for name in names if not name.startswith("test_") and not hasattr(builtins, name)]
+    return ", ".join(names[:3])
+
+
+def defined(
+    code:str, # of a cell of definitions
+) -> str: # a line
+    "Say what a cell defines, functions with what they take."
+    said = []
+    for node in syntax_tree(code).body:
+        if isinstance(node, ast.FunctionDef):
+            names = (arg.arg for arg in (*node.args.args, *node.args.kwonlyargs))
+            said.append(f"{node.name}({', '.join(names)})")
+        elif isinstance(node, ast.ClassDef):
+            said.append(f"class {node.name}")
+        else:
+            said += public_names(node)
+    return ", ".join(said)
 
 
 def fold_summary(
-    marks:dict[str, str], # of `directives`
-    code:str, # of `code_shown`
+    cell:dict, # a code cell
 ) -> str: # '' where nothing is folded
     "Say what stands above the folded code of a cell."
-    if is_imports(code): return "Imports"
+    marks = directives(cell.source)
+    code = code_shown(cell.source)
+    kind = kind_of(cell)
+    if kind == "imports": return "Imports"
     if "exporti" in marks and "@exercise(" in code:
         return f"Answer: {', '.join(EXERCISE.findall(code))}"
     if "exporti" in marks: return "Internal code"
+    if kind == "check": return f"Check: {checked_names(code)}".removesuffix(": ")
+    if kind == "definition": return defined(code)
     return marks.get("code-summary", "Code") if marks.get("code-fold") in ("true", "show") else ""
 
 
@@ -56,6 +78,6 @@ def cell_record(
     shows = [part for output, name in zip(outputs, names) if (part := shown(output, name, files))]
     record = {"label": label, "caption": marks.get("fig-cap") or marks.get("tbl-cap", ""),
               "alt": marks.get("fig-alt", ""), "code": "" if marks.get("echo") == "false" else code,
-              "fold": fold_summary(marks, code), "open": marks.get("code-fold") == "show",
+              "fold": fold_summary(cell), "open": marks.get("code-fold") == "show",
               "defines": names_defined(code) if exported else [], "outputs": shows}
     return record if record["code"] or record["outputs"] else None

@@ -10,9 +10,9 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
-from cells import cell_record, is_imports
+from cells import cell_record
 from execnb.nbio import read_nb
-from mark1.workshop.notebook import WINGS, Chapter, find_chapters, setting
+from mark1.workshop.notebook import WINGS, Chapter, find_chapters, is_imports, setting
 from reference import module_entries
 
 PAGES, KEPT_PAGES = Path("_run/blog/content"), Path("_run/blog/pages.json") # below the repository

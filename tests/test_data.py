@@ -80,7 +80,8 @@ def test_a_new_data_set_is_one_row_and_one_function(
         with pytest.raises(ValueError, match="did you mean 'mice'"): manifest_row("mise")
         with pytest.warns(UserWarning, match="taken on trust"): result = mark1_here("run", cwd=home, **full)
         assert sets.USED == {"mice"} # fetched beforehand
-        assert result.returncode == 0 and "2 traces" in result.stdout and "full" in result.stdout, result.stdout
+        assert result.returncode == 0, result.stderr
+        assert "2 traces" in result.stdout and "full" in result.stdout, result.stdout
         packaged = mark1_here("run", cwd=home)
         assert "example.org" in mark1_here("doctor", MARK1_DATA="full").stdout
         assert packaged.returncode == 1 and "no answer from https://example.org" in packaged.stderr

@@ -20,12 +20,14 @@ from mark1.workshop.notebook import (
     directives,
     entrance,
     find_chapters,
+    kind_of,
     links,
     modules_imported,
     read_chapter,
     read_chapters,
     readme_text,
     setting,
+    wing_of,
 )
 from nbdev.clean import clean_nb
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
@@ -33,7 +35,6 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from conftest import BIN, ROOT, faults_listed, typed
 
 sys.path.append(str(ROOT/"blog")) # last, for its names are common ones
-from pages import is_imports
 
 NOTEBOOKS = sorted(path for path in (ROOT/"nbs").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
 CHAPTERS = find_chapters(ROOT/"nbs")
@@ -202,11 +203,41 @@ def test_notebooks_are_clean(path):
 
 
 @pytest.mark.parametrize("path", CHAPTERS, **by_name)
-def test_cells_of_imports_are_folded(path):
-    "So that a chapter's first screen is the lesson's; JupyterLab and VS Code unfold them at a click."
-    imports = [cell for cell in code_cells(path) if is_imports(cell.source)]
-    folded = [cell.metadata.get("jupyter", {}).get("source_hidden") for cell in imports]
-    assert imports and all(folded), "in JupyterLab: View, Collapse Selected Code"
+def test_cells_that_prove_are_folded(path):
+    "In JupyterLab, that is: imports, checks and definitions, and nothing else."
+    cells = [cell for cell in code_cells(path) if cell.id != "colab"]
+    folded = {cell.id for cell in cells if cell.metadata.get("jupyter", {}).get("source_hidden")}
+    assert folded == {cell.id for cell in cells if kind_of(cell)}, f"type `mark1 refresh {path.stem}`"
+
+
+def wrong_order(cells):
+    "Say what of a lesson's chapter is out of place: the game stands first, then all that is behind it."
+    kinds = [cell.cell_type for cell in cells[:3]]
+    if kinds[:2] != ["markdown", "code"] or kind_of(cells[1]): return "the second cell is no game"
+    game = cells[1]
+    lines = [line for line in game.source.splitlines() if line.strip() and not line.startswith("#|")]
+    if len(lines) > 12: return f"the game has {len(lines)} lines"
+    if not game.outputs: return "the game shows nothing"
+    if not re.match(r"# .+\n+> .+", cells[0].source): return "there is no title with a sentence"
+    if [cell.id for cell in cells[3:5]] != ["elsewhere", "colab"]: return "what is behind it begins too early"
+    if not cells[-1].source.startswith("#| default_exp"): return "the last cell does not name the module"
+    return ""
+
+
+@pytest.mark.parametrize("path", [path for path in CHAPTERS if wing_of(path) == "lesson"], **by_name)
+def test_the_game_stands_first(path):
+    assert wrong_order(nbformat.read(path, as_version=4).cells) == ""
+
+
+def test_another_order_is_noticed():
+    path = next(path for path in CHAPTERS if path.stem == "01_first_model")
+    cells = nbformat.read(path, as_version=4).cells
+    title, game, words, *rest = cells
+    shown = nbformat.NotebookNode(game, outputs=[])
+    long = nbformat.NotebookNode(game, source="x = 1\n"*13)
+    wrong = [[title, words, game, *rest], [title, rest[2], *cells], [title, shown, words, *rest],
+             [title, long, words, *rest], [title, game, *rest], cells[:-1], [words, game, words, *rest]]
+    assert wrong_order(cells) == "" and all(wrong_order(each) for each in wrong)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, **by_name)
@@ -295,7 +326,7 @@ def test_the_address_stands_in_settings_alone():
 @pytest.mark.parametrize("path", CHAPTERS, **by_name)
 def test_each_chapter_says_where_else_it_can_be_opened(path):
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    remedy = f"type `mark1 refresh`, or call write_entrance on {path.name}"
+    remedy = f"type `mark1 refresh`, or call write_form on {path.name}"
     assert cells[1:3] == list(entrance(read_chapter(path, ROOT/"mark1").place).values()), remedy
 
 

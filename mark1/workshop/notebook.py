@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['WINGS', 'RESULT', 'WIDGET_VIEW', 'repository', 'setting', 'notebook_text', 'give_ids', 'read_notebook', 'directives',
            'cell_text', 'labelled', 'is_skipped', 'data_named', 'wing_of', 'chapter_names', 'find_chapters',
-           'syntax_tree', 'imports', 'module_file', 'modules_imported', 'module_of', 'Chapter', 'read_chapter',
-           'read_chapters', 'with_dependents', 'sanitize_patterns', 'normal_outputs', 'refresh_outputs', 'links',
-           'entrance', 'write_entrance', 'chapter_list', 'readme_text']
+           'syntax_tree', 'imports', 'module_file', 'modules_imported', 'module_of', 'rows_named', 'Chapter',
+           'read_chapter', 'read_chapters', 'with_dependents', 'sanitize_patterns', 'normal_outputs', 'refresh_outputs',
+           'links', 'entrance', 'is_imports', 'is_check', 'kind_of', 'first_screen', 'write_form', 'chapter_list',
+           'readme_text']
 
 # %% ../../nbs/workshop/notebook.ipynb #4714233b
 import ast
@@ -235,6 +236,20 @@ def module_of(
     return next((found["default_exp"] for found in marks if "default_exp" in found), "")
 
 # %% ../../nbs/workshop/notebook.ipynb #chp00002
+def rows_named(
+    source:str, # of `mark1.data.sets`
+    names:list[str], # of data sets
+) -> str: # its code, without comments
+    "Leave out of the manifest the rows of other data sets, so that a new row makes no output old."
+    def is_other(node):
+        calls = [decorator.func for decorator in getattr(node, "decorator_list", [])
+                 if isinstance(decorator, ast.Call)]
+        return any(getattr(func, "id", "") == "data_set" for func in calls) and node.name not in names
+    def is_list(node): return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+    tree = ast.parse(source)
+    tree.body = [node for node in tree.body if not is_other(node) and not is_list(node)]
+    return ast.unparse(tree)
+
 @dataclass
 class Chapter:
     "A notebook of the course, read once."
@@ -271,8 +286,9 @@ class Chapter:
         while waiting:
             module = waiting.pop()
             if not module or module in found or not (path := module_file(module, self.library)): continue
-            found[module] = path.read_text(encoding="utf-8")
-            waiting |= modules_imported(found[module], self.library, module)
+            text = path.read_text(encoding="utf-8")
+            found[module] = rows_named(text, self.data) if module == "data.sets" else text
+            waiting |= modules_imported(text, self.library, module)
         return found
 
     @cached_property
@@ -402,15 +418,55 @@ if "google.colab" in str(get_ipython()): # in Colab alone; the torch that is the
             "colab": {"cell_type": "code", "execution_count": None, "id": "colab", "metadata": {"jupyter": {"source_hidden": True}},
                       "outputs": [], "source": lines["colab"]}}
 
-def write_entrance(
+def is_imports(
+    source:str, # of a code cell
+) -> bool:
+    "Say whether a cell does nothing but import."
+    body = syntax_tree(source).body
+    return bool(body) and all(isinstance(node, (ast.Import, ast.ImportFrom)) for node in body)
+
+def is_check(
+    cell:dict, # a code cell
+) -> bool:
+    "Say whether a cell checks something and shows nothing."
+    tree = syntax_tree(cell.source)
+    calls = {getattr(node.func, "id", getattr(node.func, "attr", "")) for node in ast.walk(tree)
+             if isinstance(node, ast.Call)}
+    tests = any(name.startswith(("test_", "assert_")) for name in calls)
+    tests = tests or any(isinstance(node, ast.Assert) for node in tree.body)
+    return tests and not cell.outputs and not {"label", "export", "exports"} & directives(cell.source).keys()
+
+def kind_of(
+    cell:dict, # a code cell
+) -> str: # 'imports', 'definition', 'check', or '' for what is to be read
+    "Say what kind of cell this is, of those that are folded."
+    marks = directives(cell.source)
+    if is_imports(cell.source): return "imports"
+    if {"export", "exports", "exporti"} & marks.keys() and not cell.outputs: return "definition"
+    return "check" if is_check(cell) else ""
+
+def first_screen(
+    cells:list[dict], # of a chapter, without those of `entrance`
+) -> int: # cells that the entrance comes below
+    "Count the cells of a chapter's first screen: title, and, where they follow, the game and what is said of it."
+    if len(cells) < 2 or cells[1].cell_type != "code" or kind_of(cells[1]): return 1
+    if {"default_exp", "hide"} & directives(cells[1].source).keys(): return 1
+    return 3 if len(cells) > 2 and cells[2].cell_type == "markdown" else 2
+
+def write_form(
     path:Path, # a chapter
-) -> bool: # whether it had another one
-    "Put the cells of `entrance` below a chapter's title, in place of those that are there; write it in today's format."
+) -> bool: # whether it was another
+    "Put the cells of `entrance` below a chapter's first screen, and fold cells; write it in today's format."
     from nbformat import from_dict, writes
     notebook = read_notebook(path)
     cells = entrance(Chapter(Path(path), notebook, None).place)
     others = [cell for cell in notebook.cells if cell.id not in cells]
-    notebook.cells = [*others[:1], *map(from_dict, cells.values()), *others[1:]]
+    for cell in others:
+        if cell.cell_type != "code": continue
+        if kind_of(cell): cell.metadata.setdefault("jupyter", {})["source_hidden"] = True
+        else: cell.metadata.pop("jupyter", None)
+    at = first_screen(others)
+    notebook.cells = [*others[:at], *map(from_dict, cells.values()), *others[at:]]
     text = writes(notebook) + "\n"
     if text == Path(path).read_text(encoding="utf-8", errors="replace"): return False
     with staged(path) as fresh: fresh.write_text(text, encoding="utf-8")

@@ -51,7 +51,7 @@ from mark1.workshop.notebook import (
     sanitize_patterns,
     setting,
     with_dependents,
-    write_entrance,
+    write_form,
 )
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
@@ -374,7 +374,7 @@ def refresh(
     os.chdir(root)
     (root/"_run").mkdir(exist_ok=True)
     with FileLock(root/"_run"/".refresh.lock", timeout=0): # `Timeout` where another one runs
-        for path in find_chapters(root/"nbs"): write_entrance(path)
+        for path in find_chapters(root/"nbs"): write_form(path)
         subprocess.run(["nbdev_export"], check=True)
         found = chosen(root, chapters, changed)
         if not chapters:
