@@ -189,7 +189,7 @@ CIRCULAR = nn.Conv2d(3, 4, 3, padding=1, padding_mode="circular")
 BAD = {
     "no layer 'layer1.0.conv'; did you mean 'layer1.0.conv":
         lambda: activations(torchvision.models.resnet18(), images(), "layer1.0.conv"),
-    "no layer 'xyz'; there are, for instance, 'first'": lambda: find_layer(Inplace(), "xyz"),
+    "no layer 'xyz'; there are, for instance, first": lambda: find_layer(Inplace(), "xyz"),
     "no layer ''": lambda: find_layer(Inplace(), ""),
     "there are, for instance, none at all": lambda: find_layer(nn.ReLU(), "0"),
     "the layer 'unused' is not used": lambda: activations(Inplace(), images(), "unused"),

@@ -762,6 +762,8 @@ def test_a_printed_page_is_complete(visit, name):
     navigation = how_many(page, "nav, #theme-switch, .skip, footer, .here")
     assert navigation == 0 and page.evaluate(PAPER) == "rgb(255, 255, 255)"
     assert how_many(page, "pre, .table", "each => each.scrollWidth > each.clientWidth + 1") == 0
+    page.evaluate("() => [...document.images].forEach(image => image.loading = 'eager')") # as when printing
+    until(page, "[...document.images].every(image => image.complete)")
     printed = page.pdf()
     sheets = PdfReader(BytesIO(printed)).pages
     assert lines_not_printed(page, sheets) == []
