@@ -24,24 +24,29 @@ from sync import bring_up_to_date, compare, workplace
 SITE = Path("_site") # below the repository
 
 
+SETTINGS = "git_url", "branch", "description", "author", "lib_path" # of settings.ini, read once
+
+
 def base_url(
+    git_url:str, # of the repository
 ) -> str:
     "Say where GitHub Pages shows the repository that settings.ini names."
-    owner, name = urlsplit(setting("git_url")).path.strip("/").split("/")
+    owner, name = urlsplit(git_url).path.strip("/").split("/")
     return f"https://{owner}.github.io/{name}/"
 
 
 def make_site(
     root:Path, # the repository
+    settings:dict[str, str], # of settings.ini
     base:str, # the site's address
     built:Path, # takes the site
 ) -> list[str]: # what is wrong
     "Make all pages, and look at the notes while Hugo works."
-    origins, faults = make_pages(root)
+    origins, faults = make_pages(root, settings)
     if faults: raise ValueError("\nmark1: ".join(faults))
     paths = sorted((root/"lesson_notes").glob("*.md"))
     notes = {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in paths}
-    process = hugo(root, "--baseURL", base, "--destination", str(built), text=True,
+    process = hugo(root, settings, "--baseURL", base, "--destination", str(built), text=True,
                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     wrong = front_matter_faults(notes)
     numbers = unsourced_numbers(root, notes)
@@ -65,12 +70,13 @@ def links_to_follow(
 
 def build(
     root:Path, # the repository
+    settings:dict[str, str], # of settings.ini
     base:str, # the site's address
 ) -> list[str]: # what is wrong; then nothing was built
     "Build the site with its search index; the site that was there stays until the new one is found good."
     with workplace(root) as place:
         site, built = root/SITE, Path(place)
-        if wrong := make_site(root, base, built): return wrong
+        if wrong := make_site(root, settings, base, built): return wrong
         indexing = [index_for_search(built, "pagefind/notes")]
         pages, changed, gone, whole = compare(site, built)
         keeps = whole and is_indexed(site, "pagefind/course", changed | gone)
@@ -108,12 +114,13 @@ def main(
     args = parser.parse_args(words)
     try:
         root = repository()
-        if args.serve: return serve(root, args.port)
+        settings = {name: setting(name) for name in SETTINGS}
+        if args.serve: return serve(root, settings, args.port)
         if args.base and not re.match("https?://[^/]", args.base):
             raise ValueError(f"--base is {args.base!r}; it must begin with https:// or http://")
-        base = (args.base or base_url()).removesuffix("/") + "/"
+        base = (args.base or base_url(settings["git_url"])).removesuffix("/") + "/"
         start = time.monotonic()
-        wrong = build(root, base)
+        wrong = build(root, settings, base)
     except KeyboardInterrupt: return 130
     except (ValueError, OSError) as error:
         print(f"mark1: {error}", file=sys.stderr)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cells import cell_record
 from execnb.nbio import read_nb
-from mark1.workshop.notebook import WINGS, Chapter, find_chapters, is_imports, setting
+from mark1.workshop.notebook import WINGS, Chapter, find_chapters, is_imports
 from reference import module_entries
 
 PAGES, KEPT_PAGES = Path("_run/blog/content"), Path("_run/blog/pages.json") # below the repository
@@ -213,9 +213,11 @@ def notebooks_of(
 
 def make_pages(
     root:Path, # the repository
+    settings:dict[str, str], # of settings.ini
 ) -> tuple[Origins, list[str]]: # the second: a sentence for each notebook that is at fault
     "Write a page for every notebook and every module, and remove those whose notebook is gone."
-    library, folder = root/setting("lib_path"), root/PAGES
+    library = root/settings["lib_path"]
+    folder = root/PAGES
     makers = [*sorted(Path(__file__).parent.glob("*.py")), *sorted(library.rglob("*.py"))]
     rules = b"".join(path.read_bytes() for path in makers)
     kept, pages, origins = {}, {}, {}

@@ -4,8 +4,6 @@ import subprocess
 import sysconfig
 from pathlib import Path
 
-from mark1.workshop.notebook import setting
-
 
 def binary(
     place:str, # below site-packages
@@ -23,12 +21,13 @@ def binary(
 
 def hugo(
     root:Path, # the repository
+    settings:dict[str, str], # of settings.ini
     *words:str, # of its command line
     **options, # of `subprocess.Popen`
 ) -> subprocess.Popen:
     "Start Hugo, with what the templates take from settings.ini."
-    facts = {"repository": setting("git_url")}
-    facts |= {name: setting(name) for name in ("description", "author", "branch")}
+    facts = {"repository": settings["git_url"]}
+    facts |= {name: settings[name] for name in ("description", "author", "branch")}
     environment = {"GOGC": "400", **os.environ} # garbage is collected less often: a tenth of Hugo's time
     environment |= {f"HUGO_PARAMS_{name.upper()}": value for name, value in facts.items()}
     command = [binary("hugo/binaries/hugo"), *words, "--source", str(root), "--config", "blog/hugo.toml",

@@ -89,9 +89,11 @@ class Server:
 
     def __init__(self,
         root:Path, # the repository
+        settings:dict[str, str], # of settings.ini
         wanted:int, # port
     ):
         self.root = root
+        self.settings = settings
         self.port = free_port(wanted)
         self.address = f"http://localhost:{self.port}/"
         self.folder = root/SERVED/str(self.port)
@@ -115,7 +117,7 @@ class Server:
             (self.root/PAGES/name).mkdir(parents=True, exist_ok=True) # Hugo watches what is there
         self.make_pages()
         self.hugo = hugo(
-            self.root, "server", "--buildDrafts", "--noHTTPCache", "--bind", "127.0.0.1",
+            self.root, self.settings, "server", "--buildDrafts", "--noHTTPCache", "--bind", "127.0.0.1",
             "--port", str(self.port), "--baseURL", self.address, "--destination", str(self.folder),
             text=True, encoding="utf-8",
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -127,7 +129,7 @@ class Server:
 
     def make_pages(self):
         "Make pages of the notebooks that have changed; faults among them are shown, and said, by Hugo."
-        try: self.origins, _ = make_pages(self.root)
+        try: self.origins, _ = make_pages(self.root, self.settings)
         except (ValueError, OSError) as error: print(f"mark1: {error}", flush=True) # no chapter, no room
 
     def keep_up(self):
@@ -210,11 +212,12 @@ class Server:
 
 def serve(
     root:Path, # the repository
+    settings:dict[str, str], # of settings.ini
     port:int, # as for `free_port`
 ) -> int: # exit code
     "Serve the site until Ctrl-C."
     end_when_asked()
-    server = Server(root, port)
+    server = Server(root, settings, port)
     terminal = sys.stdout.isatty()
     try:
         server.start()

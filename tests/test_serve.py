@@ -377,7 +377,7 @@ def test_a_faulty_chapter_is_named_and_the_mended_one_is_shown(author):
 
 
 def test_a_notebook_is_read_when_it_has_stayed_the_same_for_two_looks(home, monkeypatch):
-    server = Server(home, 0)
+    server = Server(home, {"lib_path": "mark1"}, 0)
     made = []
     moments = iter(range(1, 9))
     server.chapters = server.latest = saved(home, MADE_OF)
