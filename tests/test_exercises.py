@@ -43,6 +43,8 @@ THREE_OR_MORE = [
     "time_series",
     "transfer",
     "layers",
+    "maximisation",
+    "occlusion",
     "forgetting",
     "zoo",
 ]
