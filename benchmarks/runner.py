@@ -1,9 +1,10 @@
-"""What running and testing the chapters costs, against executing the same chapters one after another with plain nbclient.
+"""What running and testing the chapters costs, against plain nbclient, one chapter after another.
 
-    python benchmarks/runner.py [--rounds N] [--tests]      some five minutes a round, `pytest tests` once with --tests
+    python benchmarks/runner.py [--rounds N] [--tests]
 
-Writes runner.json. The plain arm starts each kernel anew, gives it the same one thread, and leaves out the cells that the
-runner leaves out; its outputs must be those of `mark1 run`, whose kernels are forked: cells that differ are counted.
+A round takes some five minutes; with --tests, `pytest tests` runs once. Writes runner.json. The plain arm
+starts each kernel anew, gives it the same one thread, and leaves out the cells that the runner leaves out.
+Its outputs must be the same as those of `mark1 run`, whose kernels are forked: cells that differ are counted.
 """
 import argparse
 import os
@@ -28,50 +29,69 @@ def one_after_another():
     for path in find_chapters(ROOT/"nbs"):
         notebook = nbformat.read(path, as_version=4)
         for cell in notebook.cells:
-            if cell.cell_type == "code" and is_skipped(cell.source): cell.metadata["tags"] = ["skip-execution"]
-        NotebookClient(notebook, timeout=600, kernel_name="python3", coalesce_streams=True, store_widget_state=False,
-                       resources={"metadata": {"path": str(path.parent)}}).execute(
-                           env=kernel_environment(), stderr=subprocess.DEVNULL)
+            if cell.cell_type == "code" and is_skipped(cell.source):
+                cell.metadata["tags"] = ["skip-execution"]
+        place = {"metadata": {"path": str(path.parent)}}
+        client = NotebookClient(notebook, timeout=600, kernel_name="python3", coalesce_streams=True,
+                                store_widget_state=False, resources=place)
+        client.execute(env=kernel_environment(), stderr=subprocess.DEVNULL)
         nbformat.write(notebook, PLAIN/path.name)
 
 
 def command(*words):
-    "An arm that runs a command to its end and insists that it ends well."
+    "Make an arm that runs a command to its end. `SystemExit` where it fails."
     def run():
-        result = subprocess.run([str(BIN/words[0]), *words[1:]], cwd=ROOT, env=kernel_environment(), capture_output=True, text=True)
-        if result.returncode: raise SystemExit(f"{' '.join(words)} failed:\n{result.stdout[-3000:]}\n{result.stderr[-3000:]}")
+        result = subprocess.run([str(BIN/words[0]), *words[1:]], cwd=ROOT, env=kernel_environment(),
+                                capture_output=True, text=True)
+        if result.returncode:
+            said = f"{result.stdout[-3000:]}\n{result.stderr[-3000:]}"
+            raise SystemExit(f"{' '.join(words)} failed:\n{said}")
     return run
 
 
 def differing():
-    "Cells whose outputs differ between the plain kernels and those of `mark1 run`, and of how many with outputs."
-    patterns, differ, of = sanitize_patterns(ROOT/"tests"/"sanitize.cfg"), [], 0
+    "List cells whose outputs differ between plain kernels and `mark1 run`; count those with outputs."
+    patterns = sanitize_patterns(ROOT/"tests"/"sanitize.cfg")
+    differ = []
+    of = 0
     for path in find_chapters(ROOT/"nbs"):
-        plain, run = (nbformat.read(folder/path.name, as_version=4) for folder in (PLAIN, ROOT/"_run"))
+        plain = nbformat.read(PLAIN/path.name, as_version=4)
+        run = nbformat.read(ROOT/"_run"/path.name, as_version=4)
         for one, other in zip(plain.cells, run.cells, strict=True):
             if one.cell_type != "code" or not one.outputs: continue
             of += 1
-            if normal_outputs(one, patterns) != normal_outputs(other, patterns): differ.append(f"{path.stem}: {one.source.splitlines()[0]}")
+            if normal_outputs(one, patterns) != normal_outputs(other, patterns):
+                differ.append(f"{path.stem}: {one.source.splitlines()[0]}")
     return differ, of
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--tests", action="store_true", help="time `pytest tests` as well, once")
     args = parser.parse_args()
     os.environ["PATH"] = f"{BIN}{os.pathsep}{os.environ['PATH']}"
-    reference, both = "plain nbclient, one after another", "nbdev_test and nbval together"
-    times = measure({reference: one_after_another, "mark1 run": command("mark1", "run"), "nbdev_test": command("nbdev_test"),
-                     "pytest --nbval nbs": command("pytest", "-q", "--nbval", "nbs")}, args.rounds)
+    reference = "plain nbclient, one after another"
+    both = "nbdev_test and nbval together"
+    arms = {
+        reference: one_after_another,
+        "mark1 run": command("mark1", "run"),
+        "nbdev_test": command("nbdev_test"),
+        "pytest --nbval nbs": command("pytest", "-q", "--nbval", "nbs"),
+    }
+    times = measure(arms, args.rounds)
     times[both] = [sum(pair) for pair in zip(times["nbdev_test"], times["pytest --nbval nbs"])]
     figures = compare(times, reference, {"mark1 run": .45, both: 1.})
     differ, of = differing()
-    facts = {"cells that differ from plain kernels": f"{len(differ)} of {of}" + "".join(f"; {cell}" for cell in differ)}
-    report("Running and testing the chapters", figures, Path(__file__).with_suffix(".json"), **facts)
+    cells = "".join(f"; {cell}" for cell in differ)
+    facts = {"cells that differ from plain kernels": f"{len(differ)} of {of}{cells}"}
+    result = Path(__file__).with_suffix(".json")
+    report("Running and testing the chapters", figures, result, **facts)
     if not args.tests: return
-    facts["pytest tests, once, in seconds"] = round(measure({"pytest tests": command("pytest", "-q", "tests")}, 1)["pytest tests"][0])
-    report("Running and testing the chapters", figures, Path(__file__).with_suffix(".json"), **facts)
+    seconds = measure({"pytest tests": command("pytest", "-q", "tests")}, 1)["pytest tests"][0]
+    facts["pytest tests, once, in seconds"] = round(seconds)
+    report("Running and testing the chapters", figures, result, **facts)
 
 
 if __name__ == "__main__": main()

@@ -163,7 +163,8 @@ def ratios(
         raise ValueError(f"reference is {reference!r}; it takes one of {', '.join(networks)}")
     if rounds < 1 or batch < 1:
         raise ValueError(f"rounds is {rounds} and batch {batch}; each takes 1 at least")
-    layout = {"memory_format": torch.channels_last} # which suits a processor better, as the chapter on data says
+    # channels-last suits a processor better, as the chapter on data says
+    layout = {"memory_format": torch.channels_last}
     inputs = {name: torch.rand(batch, 3, side, side).to(**layout) for name, (_, side) in networks.items()}
     times = {name: [] for name in networks}
     for network, _ in networks.values(): network.eval().to(**layout)

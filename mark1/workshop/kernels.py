@@ -23,13 +23,14 @@ from traitlets.config import Config
 # %% ../../nbs/workshop/kernels.ipynb #b34df997
 def threads(
 ) -> int: # arithmetic threads per chapter
-    "Count one with packaged data, the same for run, refresh and test; every core with the full."
+    "Give the thread count: one with packaged data, the same for run, refresh and test; else every core."
     return 1 if data_form() == "packaged" else os.cpu_count()
 
 def kernel_environment(
 ) -> dict[str, str]: # all of this process's variables, some replaced
-    "Environment in which every chapter runs."
-    counts = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads()))
+    "Give the environment in which every chapter runs."
+    libraries = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    counts = dict.fromkeys(libraries, str(threads()))
     return {**os.environ, **counts, "PYTHONWARNINGS": "ignore::FutureWarning"}
 
 # %% ../../nbs/workshop/kernels.ipynb #adr00002
@@ -37,7 +38,8 @@ def kernel_config(
 ) -> Config: # for Jupyter's KernelManager; another one for each kernel
     "Say where a kernel listens: on Linux at names of its own, elsewhere at ports that Jupyter finds."
     address = {"transport": "ipc", "ip": f"@mark1-{uuid4().hex}"} if sys.platform == "linux" else {}
-    return Config(KernelManager={"transport_encryption": "auto", **address}) # "auto", or each kernel starts with a warning
+    # "auto", or each kernel starts with a warning
+    return Config(KernelManager={"transport_encryption": "auto", **address})
 
 # %% ../../nbs/workshop/kernels.ipynb #7623e31e
 def become_kernel(
@@ -45,19 +47,22 @@ def become_kernel(
     environment:dict[str, str], # of the kernel
     folder:str, # its working directory
 ):
-    "Be the kernel that `arguments` describe, and end with it."
+    "Run the kernel that `arguments` describe, and end with it."
     os.setsid()
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
     silence = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 2): os.dup2(silence, stream) # what matters comes through the kernel's messages
+    for stream in (0, 2):
+        os.dup2(silence, stream) # all that matters comes through the kernel's messages
     sys.argv = ["ipykernel_launcher", *arguments]
     if "numpy" in sys.modules: sys.modules["numpy"].random.seed()
-    if "pandas" in sys.modules: sys.modules["pandas"].set_option("display.max_columns", 20) # its default in a notebook
+    if "pandas" in sys.modules: # its default in a notebook
+        sys.modules["pandas"].set_option("display.max_columns", 20)
     from ipykernel.kernelapp import IPKernelApp
-    IPKernelApp.launch_instance([*arguments, f"--IPKernelApp.parent_handle={os.getppid()}"]) # ends when the server does
-    atexit._run_exitfuncs() # as at the end of a plain kernel: temporary folders vanish
+    parent = f"--IPKernelApp.parent_handle={os.getppid()}" # the kernel ends when the server does
+    IPKernelApp.launch_instance([*arguments, parent])
+    atexit._run_exitfuncs() # as at the end of a plain kernel: temporary folders are removed
 
 # %% ../../nbs/workshop/kernels.ipynb #2ea616d0
 STARTING = Lock() # one kernel at a time
@@ -71,7 +76,8 @@ class ForkedProcess:
     ):
         self.process = get_context("forkserver").Process(target=become_kernel, args=arguments)
         with STARTING:
-            program, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+            program = sys.modules["__main__"]
+            sys.modules["__main__"] = ModuleType("__main__")
             try: self.process.start()
             finally: sys.modules["__main__"] = program
         self.pid = self.process.pid
@@ -107,15 +113,16 @@ HEAVY = ("torch", "torchvision", "pandas", "scipy.stats", "sklearn.linear_model"
 
 def kernels_wanted(
 ) -> str: # 'forked' or 'plain'
-    "How `MARK1_KERNELS` asks for kernels. `ValueError` for any other value."
+    "Say which kernels `MARK1_KERNELS` asks for. `ValueError` for any other value."
     return switch("MARK1_KERNELS", forked="the default", plain="")
 
 def fork_kernels(
     preload:tuple[str, ...]=HEAVY, # modules that the server imports
 ) -> bool: # False where kernels start in the plain way
-    "From now on start this process's kernels by forking, where that can be had and is wanted."
+    "Start this process's kernels by forking from now on, where that is possible and wanted."
     if kernels_wanted() == "plain" or sys.platform != "linux" or threads() > 1: return False
-    os.environ.update(kernel_environment()) # libraries read the thread count when they are imported, so in the server
+    # libraries read the thread count when they are imported, so the server needs it
+    os.environ.update(kernel_environment())
     get_context("forkserver").set_forkserver_preload(["mark1.workshop.kernels", *preload])
     forkserver.ensure_running() # comes back at once; the server imports while the first chapters are read
     KernelProvisionerFactory.instance().default_provisioner_name = "mark1-forked"

@@ -27,7 +27,7 @@ from ..data.files import did_you_mean, staged
 def repository(
     start:Path=None, # a folder inside it; the working directory if not given
 ) -> Path: # the folder that holds settings.ini
-    "Root of the project. `FileNotFoundError` outside of it."
+    "Find the root of the project. `FileNotFoundError` outside of it."
     start = Path(start or Path.cwd()).resolve()
     for folder in (start, *start.parents):
         if (folder/"settings.ini").exists() and (folder/"nbs").is_dir(): return folder
@@ -47,18 +47,21 @@ def notebook_text(
 ) -> str: # JSON
     "Read the text of a notebook. `ValueError`, with the file's name, where it is none."
     raw = Path(path).read_bytes()
-    if not raw.strip(): raise ValueError(f"{path} is empty; take it from git again, or delete it")
+    if not raw.strip():
+        raise ValueError(f"{path} is empty; take it from git again, or delete it")
     try: return raw.decode(json.detect_encoding(raw))
-    except UnicodeDecodeError: raise ValueError(f"{path} is not text in UTF-8; save it as that") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not text in UTF-8; save it as that") from None
 
 def give_ids(
     cells:list[dict], # changed in place
 ):
-    "Give an id to each cell that has none, or the id of a cell above."
+    "Give an id to each cell that has none, or has the id of a cell above."
     taken = set()
     for place, cell in enumerate(cells):
         digest = hashlib.sha256(f"{place} {cell.source}".encode()).hexdigest()
-        cell["id"] = next(id for id in (cell.get("id"), digest[:8], digest[:16]) if id and id not in taken)
+        offered = (cell.get("id"), digest[:8], digest[:16])
+        cell["id"] = next(id for id in offered if id and id not in taken)
         taken.add(cell["id"])
 
 def read_notebook(
@@ -74,7 +77,8 @@ def read_notebook(
                          "`nbdev_fix` with the file's name keeps both, cell by cell")
     try:
         found = json.loads(text)
-        if not isinstance(found, dict) or "nbformat" not in found: raise ValueError("it is JSON of another kind")
+        if not isinstance(found, dict) or "nbformat" not in found:
+            raise ValueError("it is JSON of another kind")
         notebook = nbformat.reader.reads(text)
         is_old = notebook.nbformat < 4
         notebook = nbformat.convert(notebook, 4)
@@ -86,15 +90,15 @@ def read_notebook(
         nbformat.validate(notebook)
     except Exception as error: # of every kind: any JSON can stand in the file
         said = str(error).strip().splitlines()
-        raise ValueError(f"{path} is no notebook ({said[0][:200] if said else type(error).__name__}); "
-                         "take it from git again, or save it anew") from None
+        why = said[0][:200] if said else type(error).__name__
+        raise ValueError(f"{path} is no notebook ({why}); take it from git again, or save it anew") from None
     return notebook
 
 # %% ../../nbs/workshop/notebook.ipynb #ed65210e
 def directives(
     source:str, # a code cell's text
 ) -> dict[str, str]: # directive name to its value, '' where it has none
-    "The `#|` lines that open a code cell."
+    "Read the `#|` lines that open a code cell."
     found = {}
     for line in source.splitlines():
         if not line.strip(): continue
@@ -107,7 +111,7 @@ def directives(
 def cell_text(
     cell:dict, # an executed code cell, as nbformat reads it
 ) -> str: # its printed text and plain results, one line
-    "What a code cell shows, as text."
+    "Give what a code cell shows, as text."
     shown = [out.get("text") or out.get("data", {}).get("text/plain", "") for out in cell.outputs]
     return " ".join(" ".join(shown).split())
 
@@ -115,18 +119,20 @@ def labelled(
     notebook:dict, # executed, as nbformat reads it
     prefix:str="num-", # labels that start so
 ) -> dict[str, str]: # label to shown text, in the notebook's order
-    "What the labelled cells of `notebook` show."
-    cells = [(directives(cell.source).get("label", ""), cell) for cell in notebook.cells if cell.cell_type == "code"]
+    "Collect what the labelled cells of `notebook` show."
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    cells = [(directives(cell.source).get("label", ""), cell) for cell in code]
     return {label: cell_text(cell) for label, cell in cells if label.startswith(prefix)}
 
 # %% ../../nbs/workshop/notebook.ipynb #a5da6a40
 def is_skipped(
     source:str, # a code cell's text
 ) -> bool:
-    "Whether nbdev_test would not run a cell: `#| eval: false`, a flag of settings.ini, or an export."
+    "Say whether nbdev_test would skip a cell: `#| eval: false`, a flag of settings.ini, or an export."
     marks = directives(source)
     flags = set(setting("tst_flags").split())
-    return marks.get("eval", "").lower() == "false" or bool(flags & marks.keys()) or "nbdev_export" + "(" in source
+    if marks.get("eval", "").lower() == "false": return True
+    return bool(flags & marks.keys()) or "nbdev_export" + "(" in source
 
 # %% ../../nbs/workshop/notebook.ipynb #4dd9b0c3
 def data_named(
@@ -139,7 +145,7 @@ def data_named(
     return [*MANIFEST] if names == ["all"] else [manifest_row(name).name for name in names]
 
 # %% ../../nbs/workshop/notebook.ipynb #cf7024f8
-WINGS = {"lesson": "The lesson", "data": "Its data", "workshop": "The workshop"} # name to heading, in the order of the book
+WINGS = {"lesson": "The lesson", "data": "Its data", "workshop": "The workshop"} # name to heading, in order
 
 def wing_of(
     path:Path, # a chapter
@@ -166,7 +172,8 @@ def find_chapters(
     if not chapters: raise ValueError(f"no chapters (NN_topic.ipynb) in {folder}")
     known = {}
     for path in chapters:
-        if path.stem in known: raise ValueError(f"{path} and {known[path.stem]} have one name; give another to one of them")
+        if path.stem in known:
+            raise ValueError(f"{path} and {known[path.stem]} have one name; give another to one of them")
         known[path.stem] = path
     found = set()
     for name in names:
@@ -183,9 +190,10 @@ def find_chapters(
 def syntax_tree(
     source:str, # a code cell, or a module
 ) -> ast.Module: # empty for what is no Python
-    "Parse code. Magics of IPython are left out, and what a cell magic such as `%%time` runs is read as Python."
+    "Parse code. Magics of IPython are left out; what a cell magic such as `%%time` runs is read as Python."
     try: return ast.parse(source)
-    except SyntaxError: from IPython.core.inputtransformer2 import TransformerManager
+    except SyntaxError: pass
+    from IPython.core.inputtransformer2 import TransformerManager  # only code with magics needs it
     lines = source.splitlines(keepends=True)
     code = "".join(line for line in lines if not line.startswith("%%"))
     try: return ast.parse(TransformerManager().transform_cell(code))
@@ -198,7 +206,8 @@ def imports(
     "List what a piece of code imports, wherever in it that stands."
     found = set()
     for node in ast.walk(syntax_tree(source)):
-        if isinstance(node, ast.Import): found |= {alias.name for alias in node.names}
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
         if not isinstance(node, ast.ImportFrom): continue
         above = package.split(".")[:1 - node.level or None] if node.level else []
         start = ".".join([*above, *([node.module] if node.module else [])])
@@ -211,7 +220,8 @@ def module_file(
 ) -> Path|None: # None where there is none
     "Find the file of a module, or of a package."
     place = library.joinpath(*module.split("."))
-    return next((path for path in (place.parent/f"{place.name}.py", place/"__init__.py") if path.is_file()), None)
+    files = (place.parent/f"{place.name}.py", place/"__init__.py")
+    return next((path for path in files if path.is_file()), None)
 
 def modules_imported(
     source:str, # a code cell, or a module
@@ -219,7 +229,8 @@ def modules_imported(
     module:str="", # dotted name of the module that holds the code; '' for a notebook
 ) -> set[str]: # dotted names without `mark1.`
     "List the modules of the library that a piece of code imports, with the packages that they are in."
-    name, found = setting("lib_name"), set()
+    name = setting("lib_name")
+    found = set()
     path = module_file(module, library) if module else None
     inside = module if path and path.name == "__init__.py" else module.rpartition(".")[0]
     for dotted in imports(source, f"{name}.{inside}".rstrip(".")):
@@ -278,14 +289,18 @@ class Chapter:
         return module_of(self.notebook)
 
     @cached_property
-    def sources(self) -> dict[str, str]: # '' for the chapter's code, then each module that it exports or imports, to its text
+    def sources(self) -> dict[str, str]: # '' for the chapter's code, then each module used, to its text
         "Gather all code of this project that the chapter's outputs come from."
-        run = [cell.source for cell in self.notebook.cells if cell.cell_type == "code" and directives(cell.source).get("eval") != "false"]
+        code = [cell.source for cell in self.notebook.cells if cell.cell_type == "code"]
+        run = [source for source in code if directives(source).get("eval") != "false"]
         found = {"": "\n".join(run)}
-        waiting = {self.module, *(name for source in run for name in modules_imported(source, self.library, self.module))}
+        waiting = {self.module}
+        for source in run: waiting |= modules_imported(source, self.library, self.module)
         while waiting:
             module = waiting.pop()
-            if not module or module in found or not (path := module_file(module, self.library)): continue
+            if not module or module in found: continue
+            path = module_file(module, self.library)
+            if path is None: continue
             text = path.read_text(encoding="utf-8")
             found[module] = rows_named(text, self.data) if module == "data.sets" else text
             waiting |= modules_imported(text, self.library, module)
@@ -298,9 +313,10 @@ class Chapter:
 
     @cached_property
     def data(self) -> list[str]: # names in the manifest
-        "List the data sets that the chapter says it uses. `ValueError`, with the file's name, for a wrong one."
+        "List the data sets that the chapter names. `ValueError`, with the file's name, for a wrong one."
         try: return data_named(self.notebook)
-        except ValueError as error: raise ValueError(f"nbs/{self.place}: {error}") from None
+        except ValueError as error:
+            raise ValueError(f"nbs/{self.place}: {error}") from None
 
     @property
     def data_form(self) -> str: # 'packaged', 'full' or 'none'
@@ -311,13 +327,13 @@ class Chapter:
         return "full" if full else "packaged" if self.data else "none"
 
     @property
-    def stored(self) -> dict: # 'made_from', a digest, and 'seconds'; empty for outputs that `mark1 refresh` has not stored
-        "What `mark1 refresh` wrote beside the outputs."
+    def stored(self) -> dict: # 'made_from', a digest, and 'seconds'; empty before `mark1 refresh` has run
+        "Give what `mark1 refresh` wrote beside the outputs."
         return self.notebook.metadata.get("mark1", {})
 
     @property
     def has_changed(self) -> bool:
-        "Whether anything that the outputs come from has changed since they were stored."
+        "Say whether anything that the outputs come from has changed since they were stored."
         return self.stored.get("made_from") != self.made_from
 
 def read_chapter(
@@ -348,10 +364,11 @@ RESULT = "RESULT" # what stands for a number that training gave
 
 def sanitize_patterns(
     path:Path, # nbval's file of `regex:` and `replace:` lines
-    results:bool=True, # whether results that differ between machines are blotted out, too
+    results:bool=True, # whether results that differ between machines are replaced, too
 ) -> list[tuple[str, str]]: # patterns, replacements
-    "Read what to blot out before outputs are compared."
-    found = re.findall(r"^regex: (.*)$\n^replace: (.*)$", Path(path).read_text(), flags=re.MULTILINE)
+    "Read what to replace before outputs are compared."
+    text = Path(path).read_text()
+    found = re.findall(r"^regex: (.*)$\n^replace: (.*)$", text, flags=re.MULTILINE)
     return [(pattern, other) for pattern, other in found if results or RESULT not in other]
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json" # no text; its number is another each time
@@ -360,16 +377,20 @@ def normal_outputs(
     cell:dict, # a code cell, as nbformat reads it
     patterns:list[tuple[str, str]]=(), # regular expressions, replacements
 ) -> list: # its outputs without what changes by itself
-    "Outputs of a cell in a form that can be compared."
+    "Give the outputs of a cell in a form that can be compared."
     def normal(kind, value):
         if not isinstance(value, (str, list)): return value # a widget's state, JSON
         if isinstance(value, list): value = "".join(value)
-        if kind in ("image/png", "image/jpeg"): return value.rstrip() # no text, and patterns are slow on its endless lines
+        if kind in ("image/png", "image/jpeg"): # no text, and patterns are slow on such long lines
+            return value.rstrip()
         for pattern, replacement in patterns: value = re.sub(pattern, replacement, value)
         return value.rstrip()
-    keys = lambda out: {"text": out["text"]} if "text" in out else out.get("data", {})
-    return [(out.output_type, {kind: normal(kind, value) for kind, value in keys(out).items() if kind != WIDGET_VIEW})
-            for out in cell.outputs]
+    found = []
+    for out in cell.outputs:
+        shown = {"text": out["text"]} if "text" in out else out.get("data", {})
+        kept = {kind: normal(kind, value) for kind, value in shown.items() if kind != WIDGET_VIEW}
+        found.append((out.output_type, kept))
+    return found
 
 def refresh_outputs(
     stored:dict, # as nbformat reads it; changed in place
@@ -380,7 +401,8 @@ def refresh_outputs(
     changed = []
     for old, new in zip(stored.cells, fresh.cells, strict=True):
         if old.cell_type != "code": continue
-        if old.source != new.source: raise ValueError(f"cell {old.id} was edited while it ran; run refresh again")
+        if old.source != new.source:
+            raise ValueError(f"cell {old.id} was edited while it ran; run refresh again")
         for out in (*old.outputs, *new.outputs): out.get("data", {}).pop(WIDGET_VIEW, None)
         if normal_outputs(old, patterns) != normal_outputs(new, patterns):
             old.outputs = new.outputs
@@ -391,18 +413,23 @@ def refresh_outputs(
 def links(
     path:str="", # of a file in the repository, '' for all of it
 ) -> dict[str, str]: # 'Codespaces', 'github.dev' and, for a notebook, 'Colab', to an address
-    "Where a repository on GitHub can be opened in a browser; all is made from the address in settings.ini."
-    owner_and_name = setting("git_url").removeprefix("https://github.com/")
+    "Give the addresses at which a repository on GitHub can be opened in a browser."
+    owner_and_name = setting("git_url").removeprefix("https://github.com/") # all is made from this setting
     file = f"/blob/{setting('branch')}/{path}" if path else ""
-    found = {"Codespaces": f"https://codespaces.new/{owner_and_name}", "github.dev": f"https://github.dev/{owner_and_name}{file}"}
-    if path.endswith(".ipynb"): found["Colab"] = f"https://colab.research.google.com/github/{owner_and_name}{file}"
+    found = {
+        "Codespaces": f"https://codespaces.new/{owner_and_name}",
+        "github.dev": f"https://github.dev/{owner_and_name}{file}",
+    }
+    if path.endswith(".ipynb"):
+        found["Colab"] = f"https://colab.research.google.com/github/{owner_and_name}{file}"
     return found
 
 def entrance(
     place:str, # of a chapter's file, below `nbs/`
 ) -> dict[str, dict]: # id of a cell to the cell, as nbformat keeps it
-    "The two cells below a chapter's title: where else it can be opened, and what installs the course once it is opened in Colab."
-    git_url, to = setting("git_url"), links(f"nbs/{place}")
+    "Make the two cells below a chapter's title: where else it can be opened, and what installs it in Colab."
+    git_url = setting("git_url")
+    to = links(f"nbs/{place}")
     home = f"/content/{Path(git_url).name}" # where Colab keeps files
     where = (f"Open this chapter in [Codespaces]({to['Codespaces']}), in [Colab]({to['Colab']}), "
              f"or in [github.dev]({to['github.dev']}), which shows it and runs nothing.")
@@ -413,10 +440,22 @@ if "google.colab" in str(get_ipython()): # in Colab alone; the torch that is the
                          "git clone -q --depth 1 {git_url} {home}; "
                          "python {home}/build/colab.py")
     get_ipython().run_line_magic("cd", "-q {home}/{posixpath.dirname(f'nbs/{place}')}")'''
-    lines = {id: text.splitlines(keepends=True) for id, text in {"elsewhere": where, "colab": install}.items()}
-    return {"elsewhere": {"cell_type": "markdown", "id": "elsewhere", "metadata": {}, "source": lines["elsewhere"]},
-            "colab": {"cell_type": "code", "execution_count": None, "id": "colab", "metadata": {"jupyter": {"source_hidden": True}},
-                      "outputs": [], "source": lines["colab"]}}
+    return {
+        "elsewhere": {
+            "cell_type": "markdown",
+            "id": "elsewhere",
+            "metadata": {},
+            "source": where.splitlines(keepends=True),
+        },
+        "colab": {
+            "cell_type": "code",
+            "execution_count": None,
+            "id": "colab",
+            "metadata": {"jupyter": {"source_hidden": True}},
+            "outputs": [],
+            "source": install.splitlines(keepends=True),
+        },
+    }
 
 def is_imports(
     source:str, # of a code cell
@@ -448,7 +487,7 @@ def kind_of(
 def first_screen(
     cells:list[dict], # of a chapter, without those of `entrance`
 ) -> int: # cells that the entrance comes below
-    "Count the cells of a chapter's first screen: title, and, where they follow, the game and what is said of it."
+    "Count the cells of a chapter's first screen: title and, where they follow, the game and a few words."
     if len(cells) < 2 or cells[1].cell_type != "code" or kind_of(cells[1]): return 1
     if {"default_exp", "hide"} & directives(cells[1].source).keys(): return 1
     return 3 if len(cells) > 2 and cells[2].cell_type == "markdown" else 2
@@ -456,7 +495,7 @@ def first_screen(
 def write_form(
     path:Path, # a chapter
 ) -> bool: # whether it was another
-    "Put the cells of `entrance` below a chapter's first screen, and fold cells; write it in today's format."
+    "Put the cells of `entrance` below a chapter's first screen, fold cells, and write today's format."
     from nbformat import from_dict, writes
     notebook = read_notebook(path)
     cells = entrance(Chapter(Path(path), notebook, None).place)
@@ -476,21 +515,23 @@ def write_form(
 def chapter_list(
     folder:Path, # where the notebooks are
 ) -> str: # Markdown
-    "List the chapters of each wing, under its heading: title, link and first sentence. `ValueError` where one lacks them."
+    "List each wing's chapters: title, link and first sentence. `ValueError` where one lacks them."
     lists = {}
     for path in find_chapters(folder):
         chapter = Chapter(path, read_notebook(path), None)
         head = re.match(r"# (.+)\n+> (.+)", next((cell.source for cell in chapter.notebook.cells), ""))
-        if not head: raise ValueError(f"{path.name} does not begin with a title, '# …', and a sentence, '> …'")
+        if not head:
+            raise ValueError(f"{path.name} does not begin with a title, '# …', and a sentence, '> …'")
         title, sentence = head.groups()
         number = f"{path.stem[:2]} " if chapter.wing == "lesson" else ""
         lists.setdefault(chapter.wing, []).append(f"- [{number}{title}]({chapter.place}): {sentence}")
-    return "\n\n".join(f"### {WINGS[wing]}\n\n" + "\n".join(lines) for wing, lines in lists.items())
+    parts = [f"### {WINGS[wing]}\n\n" + "\n".join(lines) for wing, lines in lists.items()]
+    return "\n\n".join(parts)
 
 def readme_text(
     index:dict, # with outputs, as nbformat reads it
 ) -> str: # Markdown
-    "`index` as the text of README.md."
+    "Write `index` as the text of README.md."
     from nbconvert import MarkdownExporter  # seconds, with nbformat, and wanted by this function alone
     from nbformat import NotebookNode
     shown = []
@@ -498,10 +539,12 @@ def readme_text(
         marks = directives(cell.source) if cell.cell_type == "code" else {}
         if {"hide", "default_exp", "export"} & marks.keys(): continue
         cell = NotebookNode(cell)
-        if marks.get("echo") == "false": cell.metadata = {"transient": {"remove_source": True}} # as nbconvert marks it
+        if marks.get("echo") == "false": # as nbconvert marks it
+            cell.metadata = {"transient": {"remove_source": True}}
         shown.append(cell)
     metadata = {"language_info": {"name": "python"}}
-    text, _ = MarkdownExporter().from_notebook_node(NotebookNode({**index, "cells": shown, "metadata": metadata}))
+    page = NotebookNode({**index, "cells": shown, "metadata": metadata})
+    text, _ = MarkdownExporter().from_notebook_node(page)
     moved = lambda link: f"]({posixpath.normpath('nbs/' + link[1])})" # links of nbs/ become links of the root
     text = re.sub(r"\]\((?![a-z]+:|#)([^)\s]+)\)", moved, text)
     return re.sub(r"\n{3,}", "\n\n", text.strip()) + "\n"

@@ -13,6 +13,7 @@ __all__ = ['GOT', 'HEAVY', 'default_limit', 'notebook_client', 'overwritten', 'j
 import argparse
 import atexit
 import errno
+import importlib
 import json
 import logging
 import os
@@ -30,8 +31,8 @@ from threading import Event
 
 import nbformat
 from filelock import FileLock, Timeout
+from ..data import sets
 from ..data.files import data_form, staged
-from ..data.sets import MANIFEST, load
 from .doctor import examine, report
 from .kernels import fork_kernels, kernel_config, kernel_environment, kernels_wanted, threads
 from mark1.workshop.notebook import (
@@ -71,28 +72,30 @@ def default_limit(
 def notebook_client(
     notebook:NotebookNode, # executed in place
     folder:Path, # working directory of its kernel
-    cell_limit:float=None, # seconds a cell may take, the chapter three times that; `default_limit()` if not given
+    cell_limit:float=None, # seconds a cell may take, the chapter 3 times that; `default_limit()` if not given
     **hooks, # nbclient's `on_cell_start`, `on_cell_executed`, …
 ) -> NotebookClient: # not started yet
-    "The client with which runner and tests execute a chapter."
+    "Make the client with which runner and tests execute a chapter."
     cell_limit = cell_limit or default_limit()
     deadline = None
-    def remaining(cell): # the chapter's time begins with its first cell, however long its kernel took to start
+    def remaining(cell): # the chapter's time begins with its first cell, however long its kernel took
         nonlocal deadline
         deadline = deadline or time.monotonic() + 3*cell_limit
         return max(.01, min(cell_limit, deadline - time.monotonic())) # nbclient takes 0 for no limit
     quiet = logging.getLogger("mark1.nbclient") # what it has to say reaches the caller as an exception
     quiet.propagate = False
     quiet.addHandler(logging.NullHandler())
-    return NotebookClient(notebook, timeout_func=remaining, store_widget_state=False, record_timing=True, config=kernel_config(),
-                          log=quiet, kernel_name="python3", resources={"metadata": {"path": str(folder)}}, **hooks)
+    place = {"metadata": {"path": str(folder)}}
+    return NotebookClient(notebook, timeout_func=remaining, store_widget_state=False, record_timing=True,
+                          config=kernel_config(), log=quiet, kernel_name="python3", resources=place, **hooks)
 
 # %% ../../nbs/workshop/runner.ipynb #str00002
 def overwritten(
     text:str, # as it was printed
 ) -> str:
     "Leave out what a carriage return has overwritten in each line."
-    return "\n".join(line[line.rfind("\r", 0, max(len(line) - 1, 0)) + 1:] for line in text.split("\n"))
+    lines = text.split("\n")
+    return "\n".join(line[line.rfind("\r", 0, max(len(line) - 1, 0)) + 1:] for line in lines)
 
 def join_streams(
     outputs:list[NotebookNode], # of a code cell, as they came
@@ -101,12 +104,15 @@ def join_streams(
     pieces = {}
     for out in outputs:
         if out.output_type == "stream": pieces.setdefault(out.name, []).append(out)
-    firsts = {id(parts[0]): NotebookNode(parts[0], text=overwritten("".join("".join(part.text) for part in parts)))
-              for parts in pieces.values()}
+    firsts = {}
+    for parts in pieces.values():
+        printed = "".join("".join(part.text) for part in parts)
+        firsts[id(parts[0])] = NotebookNode(parts[0], text=overwritten(printed))
     joined = [firsts.get(id(out), out) for out in outputs if out.output_type != "stream" or id(out) in firsts]
     names = [out.get("name") for out in joined]
     for place in range(len(joined) - 1): # the two streams come in any order
-        if names[place:place + 2] == ["stderr", "stdout"]: joined[place:place + 2] = joined[place + 1], joined[place]
+        if names[place:place + 2] == ["stderr", "stdout"]:
+            joined[place:place + 2] = joined[place + 1], joined[place]
     return joined
 
 # %% ../../nbs/workshop/runner.ipynb #e2981125
@@ -134,14 +140,17 @@ def seconds_of(
 def why_stopped(
     error:Exception, # what nbclient raised
 ) -> str: # one line
-    "One sentence for a failed cell."
+    "Say in one sentence why a cell failed."
     remedy = "close other programs, or run one chapter at a time with --jobs 1"
     if isinstance(error, CellExecutionError):
-        if error.ename == "MemoryError" or "allocate memory" in error.evalue: return f"ran out of memory; {remedy}"
+        if error.ename == "MemoryError" or "allocate memory" in error.evalue:
+            return f"ran out of memory; {remedy}"
         said = " ".join(re.sub(chr(27) + r"[^m]*m", "", error.evalue).split())
         return f"{error.ename}: {said if len(said) < 300 else said[:300] + ' …'}"
-    if isinstance(error, CellTimeoutError): return "took longer than its time limit; raise it with --cell-limit"
-    if isinstance(error, DeadKernelError): return f"its kernel died; most often the machine ran out of memory: {remedy}"
+    if isinstance(error, CellTimeoutError):
+        return "took longer than its time limit; raise it with --cell-limit"
+    if isinstance(error, DeadKernelError):
+        return f"its kernel died; most often the machine ran out of memory: {remedy}"
     return f"{type(error).__name__}: {error}"
 
 # %% ../../nbs/workshop/runner.ipynb #c3a2e4ff
@@ -156,9 +165,10 @@ def wrong_data(
     "Say where a chapter's line `#| data:` and what it got differ."
     missing = [name for name in got if name not in chapter.data]
     if missing: return f"it uses the data set {missing[0]!r}; add that to its line `#| data:`"
-    packaged = [name for name in chapter.data if MANIFEST[name].form == "packaged"]
+    packaged = [name for name in chapter.data if sets.MANIFEST[name].form == "packaged"]
     unused = [name for name in packaged if name not in got] if data_form() == "packaged" else []
-    return f"it does not use the data set {unused[0]!r}; take that from its line `#| data:`" if unused else ""
+    if not unused: return ""
+    return f"it does not use the data set {unused[0]!r}; take that from its line `#| data:`"
 
 def execute_chapter(
     chapter:Chapter, # its notebook stays as it is
@@ -189,20 +199,23 @@ def execute_chapter(
         except RuntimeError: # another program took a port
             if begun(): raise
             clients[1].execute(env=kernel_environment(), stderr=subprocess.DEVNULL)
-    except Exception as error: # also a kernel that does not start: the other chapters' results must not be lost
+    except Exception as error: # also a kernel that does not start: the other chapters' results must stay
         result.stopped = (begun() or code or [0])[-1 if begun() else 0]
         place = f"cell {code.index(result.stopped) + 1 if code else 0} of {len(code)}"
         result.error = f"{chapter.name}, {place}: {why_stopped(error)}"
     finally:
         running.difference_update(clients)
-        for client in clients: atexit.unregister(client._cleanup_kernel) # nbclient leaves it registered where it failed
+        for client in clients: # nbclient leaves it registered where it failed
+            atexit.unregister(client._cleanup_kernel)
     result.seconds = time.monotonic() - start
     got = cell_text(notebook.cells.pop()).split()
     if not result.error and (wrong := wrong_data(chapter, got)):
         result.stopped = code[-1] if code else None
         result.error = f"{chapter.name}: {wrong}"
-    for index in code: notebook.cells[index].outputs = join_streams(notebook.cells[index].outputs)
-    result.cells = [(seconds_of(notebook.cells[index]), index) for index in begun() if index != result.stopped]
+    for index in code:
+        notebook.cells[index].outputs = join_streams(notebook.cells[index].outputs)
+    ended = [index for index in begun() if index != result.stopped]
+    result.cells = [(seconds_of(notebook.cells[index]), index) for index in ended]
     result.numbers = labelled(notebook)
     return result
 
@@ -212,16 +225,18 @@ def end_kernels(
     "Kill the kernels of the chapters that run, and wait until these have noticed."
     while running:
         for client in list(running):
-            with suppress(AttributeError): client.km.provisioner.process.kill() # not started yet, or ended already
+            with suppress(AttributeError): # not started yet, or ended already
+                client.km.provisioner.process.kill()
         time.sleep(.1)
 
 # %% ../../nbs/workshop/runner.ipynb #f891ad91
 class Reporter:
-    "Progress of chapters: bars in a terminal, plain lines elsewhere."
+    "Show the progress of chapters: bars in a terminal, plain lines elsewhere."
     def __init__(self,
         console:Console, # where to write
     ):
-        self.console, self.tasks = console, {}
+        self.console = console
+        self.tasks = {} # chapter to its bar
         columns = (TextColumn("{task.description:<18}"), BarColumn(), TextColumn("{task.fields[note]}"),
                    TimeElapsedColumn())
         self.bars = Progress(*columns, console=console) if console.is_terminal else None
@@ -235,15 +250,18 @@ class Reporter:
 
     def cell(self,
         chapter:str, # its name
-        done:int, of:int, # code cells
+        done:int, # code cells that have run
+        of:int, # code cells
         seconds:float, # what the last cell took
     ):
-        "A code cell of `chapter` is done."
+        "Show that a code cell of `chapter` is done."
         note = f"cell {done:>2} of {of:>2} {seconds:6.1f} s"
         if self.bars is None: # a line for the cells worth waiting for
-            if seconds >= 1 or done == of: self.console.print(f"{chapter:<18} {note}", highlight=False, markup=False)
+            if seconds >= 1 or done == of:
+                self.console.print(f"{chapter:<18} {note}", highlight=False, markup=False)
             return
-        if chapter not in self.tasks: self.tasks[chapter] = self.bars.add_task(chapter, total=of, note="")
+        if chapter not in self.tasks:
+            self.tasks[chapter] = self.bars.add_task(chapter, total=of, note="")
         self.bars.update(self.tasks[chapter], completed=done, note=note)
 
 # %% ../../nbs/workshop/runner.ipynb #f4c4fe03
@@ -252,20 +270,23 @@ HEAVY = {"torch", "fastai", "timm"} # packages that take long to import
 def heaviest_first(
     chapters:list[Chapter],
 ) -> list[Chapter]:
-    "Sort chapters by the seconds they took when their outputs were stored; those that never were come first."
-    return sorted(chapters, key=lambda chapter: chapter.stored.get("seconds", float("inf")), reverse=True)
+    "Sort chapters by the seconds they took when their outputs were stored; those never stored come first."
+    seconds = lambda chapter: chapter.stored.get("seconds", float("inf"))
+    return sorted(chapters, key=seconds, reverse=True)
 
 def jobs_at_a_time(
 ) -> int:
-    "Count the chapters that run at a time: one per core, or one with the full data, which uses every core."
+    "Count the chapters that run at a time: one per core; one with the full data, which uses every core."
     return os.cpu_count() if data_form() == "packaged" else 1
 
 def warm_up(
     chapters:list[Chapter], # that are about to run
 ) -> bool: # whether kernels will be forked
     "Fork kernels from a server that has imported torch, if two chapters or more would import it."
-    imported = [{name.partition(".")[0] for source in chapter.sources.values() for name in imports(source)} for chapter in chapters]
-    return sum(bool(HEAVY & names) for names in imported) > 1 and fork_kernels()
+    def is_heavy(chapter):
+        imported = {name.partition(".")[0] for source in chapter.sources.values() for name in imports(source)}
+        return bool(HEAVY & imported)
+    return sum(map(is_heavy, chapters)) > 1 and fork_kernels()
 
 def run_chapters(
     chapters:list[Chapter],
@@ -274,16 +295,21 @@ def run_chapters(
     jobs:int=None, # chapters at a time; `jobs_at_a_time()` if not given
     cell_limit:float=None, # seconds, as for `notebook_client`
 ) -> list[Result]: # in the order of `chapters`
-    "Execute chapters side by side and write each, with its outputs, into `out`. Interrupted, end their kernels."
+    "Execute chapters side by side; write each, with outputs, into `out`. If interrupted, end their kernels."
     Path(out).mkdir(parents=True, exist_ok=True)
-    running, stopping = set(), Event()
-    with Reporter(console or Console(stderr=True)) as report, ThreadPoolExecutor(jobs or jobs_at_a_time()) as pool:
+    running = set()
+    stopping = Event()
+    jobs = jobs or jobs_at_a_time()
+    with Reporter(console or Console(stderr=True)) as report, ThreadPoolExecutor(jobs) as pool:
         def one(chapter):
-            result = execute_chapter(chapter, lambda *done: report.cell(chapter.name, *done), cell_limit, running)
+            on_cell = lambda *done: report.cell(chapter.name, *done)
+            result = execute_chapter(chapter, on_cell, cell_limit, running)
             if stopping.is_set(): return result
             try:
-                with staged(Path(out)/chapter.path.name) as fresh: nbformat.write(result.notebook, fresh)
-            except OSError as error: raise OSError(error.errno, error.strerror, str(out)) from None
+                with staged(Path(out)/chapter.path.name) as fresh:
+                    nbformat.write(result.notebook, fresh)
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, str(out)) from None
             return result
         def result_of(future): # a signal that reaches another thread does not wake a wait without an end
             while not wait([future], timeout=.5).done: pass
@@ -304,7 +330,8 @@ def result_table(
     table.add_column("seconds", justify="right")
     for name in ("data", "shown by its labelled cells"): table.add_column(name)
     for number, result in enumerate(results):
-        if number and result.chapter.wing != results[number - 1].chapter.wing: table.add_section()
+        if number and result.chapter.wing != results[number - 1].chapter.wing:
+            table.add_section()
         lines = [escape(f"{label.removeprefix('num-')}: {text}") for label, text in result.numbers.items()]
         if result.error: lines.append(f"[red]stopped[/red] {escape(result.error)}")
         table.add_row(result.chapter.name, f"{result.seconds:.1f}", result.data, "\n".join(lines) or "–")
@@ -315,10 +342,13 @@ def slowest_table(
     count:int=10,
 ) -> Table: # seconds, chapter, cell, its first line of code
     "Put the slowest cells of all chapters into a table."
-    cells = sorted(((seconds, result.chapter.name, number, result.notebook.cells[index].source) for result in results
-                    for number, (seconds, index) in enumerate(result.cells, 1)), reverse=True)
-    table = Table("seconds", "chapter", "cell", "its first line", title="The slowest cells", title_justify="left")
-    for seconds, chapter, number, source in cells[:count]:
+    cells = []
+    for result in results:
+        for number, (seconds, index) in enumerate(result.cells, 1):
+            cells.append((seconds, result.chapter.name, number, result.notebook.cells[index].source))
+    headings = ("seconds", "chapter", "cell", "its first line")
+    table = Table(*headings, title="The slowest cells", title_justify="left")
+    for seconds, chapter, number, source in sorted(cells, reverse=True)[:count]:
         first = next((line for line in source.splitlines() if line.strip() and not line.startswith("#")), "")
         table.add_row(f"{seconds:.1f}", chapter, str(number), escape(first[:60]))
     return table
@@ -340,26 +370,30 @@ def run(
     cell_limit:float=None, # seconds, as for `notebook_client`
 ) -> int: # exit code
     "Execute chapters into `_run/` and print one table."
-    root, console = repository(), Console()
+    root = repository()
+    console = Console()
     found = chosen(root, chapters, changed)
     if not found:
         print("nothing has changed since the outputs were stored")
         return 0
     if data_form() == "full": # fetched here, once, where its progress is seen
-        for name in dict.fromkeys(name for chapter in found for name in chapter.data):
-            if MANIFEST[name].form == "full": load(name)
+        names = dict.fromkeys(name for chapter in found for name in chapter.data)
+        for name in names:
+            if sets.MANIFEST[name].form == "full": sets.load(name)
     warm_up(found)
     results = run_chapters(found, root/"_run", jobs=jobs, cell_limit=cell_limit)
     console.print(result_table(results), *([slowest_table(results)] if timing else []))
-    where = f"Data: {data_form()}; threads per chapter: {threads()}. Executed notebooks, with figures: {root/'_run'}"
-    console.print(where, highlight=False, soft_wrap=True)
+    form = f"Data: {data_form()}; threads per chapter: {threads()}."
+    where = f"Executed notebooks, with figures: {root/'_run'}"
+    console.print(f"{form} {where}", highlight=False, soft_wrap=True)
     for result in results:
         if result.error: print(f"mark1: {result.error}", file=sys.stderr)
     return int(any(result.error for result in results))
 
 def packaged_only():
     "Refuse the full data where stored outputs are at stake. `ValueError`."
-    if data_form() != "packaged": raise ValueError("the stored outputs belong to the packaged data; unset MARK1_DATA")
+    if data_form() != "packaged":
+        raise ValueError("the stored outputs belong to the packaged data; unset MARK1_DATA")
 
 def refresh(
     chapters:list[str]=(), # names; all when empty
@@ -368,7 +402,7 @@ def refresh(
     jobs:int=None, # as for `run_chapters`
     cell_limit:float=None, # seconds, as for `notebook_client`
 ) -> int: # exit code
-    "Write the chapters' links, export the library, execute chapters, write changed outputs back into `nbs/`, make the README."
+    "Export the library, execute chapters, write links and changed outputs into `nbs/`, make the README."
     root = repository()
     packaged_only()
     os.chdir(root)
@@ -376,6 +410,7 @@ def refresh(
     with FileLock(root/"_run"/".refresh.lock", timeout=0): # `Timeout` where another one runs
         for path in find_chapters(root/"nbs"): write_form(path)
         subprocess.run(["nbdev_export"], check=True)
+        importlib.reload(sets) # the export may have brought a new data set
         found = chosen(root, chapters, changed)
         if not chapters:
             index = read_chapter(root/"nbs"/"index.ipynb", root/setting("lib_path"))
@@ -383,7 +418,8 @@ def refresh(
         warm_up(found)
         results = run_chapters(found, root/"_run", jobs=jobs, cell_limit=cell_limit)
         for result in results:
-            if result.error: print(f"mark1: {result.error}; its stored outputs stay as they were", file=sys.stderr)
+            if result.error:
+                print(f"mark1: {result.error}; its stored outputs stay as they were", file=sys.stderr)
             else: print(f"{result.chapter.name}: {store_outputs(result, root)} cells changed")
         if timing: Console().print(slowest_table(results))
         write_readme(root)
@@ -394,8 +430,9 @@ def store_outputs(
     root:Path, # the repository
 ) -> int: # cells whose outputs changed
     "Write fresh outputs into a chapter's file, with the facts that `Chapter.stored` reads, and clean it."
-    from nbdev.clean import nbdev_clean  # a second of imports, wanted here alone
-    today = read_chapter(result.chapter.path, result.chapter.library) # as it is by now: it may have been edited
+    from nbdev.clean import nbdev_clean  # takes a second, and only this function needs it
+    # as the file is by now: it may have been edited
+    today = read_chapter(result.chapter.path, result.chapter.library)
     patterns = sanitize_patterns(root/"tests"/"sanitize.cfg", results=not today.has_changed)
     cells = refresh_outputs(today.notebook, result.notebook, patterns)
     if today.has_changed: # else the seconds, too, stay those of the first time
@@ -410,7 +447,8 @@ def write_readme(
 ):
     "Make README.md from the stored `nbs/index.ipynb`."
     with staged(root/"README.md") as fresh:
-        fresh.write_text(readme_text(read_notebook(root/"nbs"/"index.ipynb")), encoding="utf-8")
+        index = read_notebook(root/"nbs"/"index.ipynb")
+        fresh.write_text(readme_text(index), encoding="utf-8")
 
 def edited(
     root:Path, # the repository
@@ -419,9 +457,11 @@ def edited(
     remedy = "name the chapters instead, for instance `mark1 test 05`"
     def asked(*words):
         try: answer = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True)
-        except FileNotFoundError: raise ValueError(f"there is no git on this computer; install it, or {remedy}") from None
+        except FileNotFoundError:
+            raise ValueError(f"there is no git on this computer; install it, or {remedy}") from None
         said = answer.stderr.strip().splitlines() or ["it gives no reason"]
-        if answer.returncode: raise ValueError(f"git does not say what was edited ({said[0]}); {remedy}")
+        if answer.returncode:
+            raise ValueError(f"git does not say what was edited ({said[0]}); {remedy}")
         return answer.stdout
     top = Path(asked("rev-parse", "--show-toplevel").strip())
     listed = asked("status", "--porcelain", "--untracked-files=all", "-z")
@@ -432,12 +472,13 @@ def chosen_to_test(
     names:list[str], # of chapters; all when empty
     changed:bool, # only those that were edited, or whose outputs are older than their code
 ) -> list[Chapter]:
-    "Choose the chapters that a command line names, and those that import what they export."
+    "List the chapters that a command line names, and those that import what they export."
     among = read_chapters(root)
     named = set(find_chapters(root/"nbs", names))
     new = edited(root) if changed else set()
     def wanted(chapter):
-        files = {chapter.path, module_file(chapter.module, chapter.library) if chapter.module else None}
+        files = {chapter.path}
+        if chapter.module: files.add(module_file(chapter.module, chapter.library))
         return chapter.path in named and (not changed or files & new or chapter.has_changed)
     return with_dependents([chapter for chapter in among if wanted(chapter)], among)
 
@@ -448,47 +489,57 @@ def test_commands(
     "List the commands that check some chapters, or all and everything else."
     if not chapters:
         workers = str(min(os.cpu_count(), 4)) # each of them imports torch
-        return [["nbdev_test", "--do_print"],
-                ["pytest", "--nbval", "nbs"],
-                ["pytest", "tests", "-n", workers, "--dist", "loadfile", "--no-loadscope-reorder", "--durations=12"]]
+        return [
+            ["nbdev_test", "--do_print"],
+            ["pytest", "--nbval", "nbs"],
+            ["pytest", "tests", "-n", workers, "--dist", "loadfile", "--no-loadscope-reorder",
+             "--durations=12"],
+        ]
     names = [chapter.name for chapter in chapters]
-    return [["nbdev_test", "--file_re", f"^({'|'.join(names)})[.]ipynb$"],
-            ["pytest", "-q", "--nbval", *(chapter.path.relative_to(root).as_posix() for chapter in chapters)],
-            ["pytest", "-q", "tests", f"--chapters={','.join(names)}"]]
+    paths = [chapter.path.relative_to(root).as_posix() for chapter in chapters]
+    return [
+        ["nbdev_test", "--file_re", f"^({'|'.join(names)})[.]ipynb$"],
+        ["pytest", "-q", "--nbval", *paths],
+        ["pytest", "-q", "tests", f"--chapters={','.join(names)}"],
+    ]
 
 def test(
     chapters:list[str]=(), # names; everything is checked when empty
     changed:bool=False, # only those that were edited, or whose outputs are older than their code
 ) -> int: # exit code
-    "Run nbdev_test, nbval and pytest, all three whatever happens: on everything, or on some chapters and those that import them."
+    "Check everything, or some chapters and those that import them, with nbdev_test, nbval and pytest."
     packaged_only()
-    root, some = repository(), bool(chapters or changed)
+    root = repository()
+    some = bool(chapters or changed)
     found = chosen_to_test(root, chapters, changed) if some else []
     if some and not found:
-        print("no chapter was edited since the last commit, and no output is older than its code; `mark1 test` checks everything")
+        print("no chapter was edited since the last commit, and no output is older than its code; "
+              "`mark1 test` checks everything")
         return 0
     names = [chapter.name for chapter in found]
     if some: print("checking", *names, flush=True)
     failed = []
-    for words in test_commands(found, root):
+    for words in test_commands(found, root): # all, whatever happens to the first
         command = " ".join(words)
         print(f"\n== {command}", flush=True)
         start = time.monotonic()
-        code = subprocess.run(words, cwd=root, env=kernel_environment(), stdin=subprocess.DEVNULL).returncode
-        if code: failed.append(command)
+        done = subprocess.run(words, cwd=root, env=kernel_environment(), stdin=subprocess.DEVNULL)
+        if done.returncode: failed.append(command)
         print(f"== {command}: {time.monotonic() - start:.0f} s", flush=True)
     print(f"\nfailed: {', '.join(failed)}" if failed else "\nall green")
     if some:
         left_out = [path.stem for path in find_chapters(root/"nbs") if path.stem not in names]
-        print(f"not run: {', '.join(left_out) or 'no chapter'}; tests that belong to none of the chapters above; `mark1 test` runs all")
+        print(f"not run: {', '.join(left_out) or 'no chapter'}; "
+              "tests that belong to none of the chapters above; `mark1 test` runs all")
     return int(bool(failed))
 
 def lab(
     options:list[str]=(), # handed on to JupyterLab
 ) -> int: # JupyterLab's exit code
     "Open JupyterLab at the first model."
-    # nothing is asked of the internet: no list of extensions here, no news or updates by what build/setup.py wrote
-    place = [f"--ServerApp.root_dir={repository()}", "--LabApp.default_url=/lab/tree/nbs/01_first_model.ipynb"]
+    # nothing comes from the internet: no list of extensions; build/setup.py has turned off news and updates
+    start = "--LabApp.default_url=/lab/tree/nbs/01_first_model.ipynb"
+    place = [f"--ServerApp.root_dir={repository()}", start]
     offline = "--LabApp.extension_manager=readonly"
     return subprocess.run(["jupyter", "lab", *place, offline, *options]).returncode
 
@@ -496,57 +547,71 @@ def lab(
 def doctor(
     as_json:bool=False, # for programs
 ) -> int: # 1 where the course does not run
-    "Say what decides whether the course runs here, and what to do about it."
+    "Say whether the course runs here, and what to do if not."
     findings = examine()
     print(json.dumps([asdict(each) for each in findings], indent=1) if as_json else report(findings))
     return int(any(each.state == "stops" for each in findings))
 
 def command_line(
 ) -> argparse.ArgumentParser:
-    "Commands and options of `mark1`."
-    parser = argparse.ArgumentParser("mark1", description="Mark 1: a course notebook that runs.",
-        epilog="MARK1_DATA=full uses the downloaded data sets; MARK1_MIRROR=http://… takes them from a mirror; "
+    "Describe the commands and options of `mark1`."
+    parser = argparse.ArgumentParser(
+        "mark1", description="Mark 1: a course notebook that runs.",
+        epilog="MARK1_DATA=full uses the downloaded data sets; "
+               "MARK1_MIRROR=http://… takes them from a mirror; "
                "MARK1_KERNELS=plain starts every kernel anew instead of forking it.")
     commands = parser.add_subparsers(required=True, metavar="command")
     for function in (run, test, lab, refresh, doctor):
         command = commands.add_parser(function.__name__, help=function.__doc__, description=function.__doc__)
         command.set_defaults(function=function)
-        if function == lab: command.add_argument("options", nargs="*", help="of JupyterLab, after --, for instance --no-browser")
-        if function == doctor: command.add_argument("--json", dest="as_json", action="store_true", help="for programs")
+        add = command.add_argument
+        if function == lab:
+            add("options", nargs="*", help="of JupyterLab, after --, for instance --no-browser")
+        if function == doctor:
+            add("--json", dest="as_json", action="store_true", help="for programs")
         if function in (lab, doctor): continue
-        command.add_argument("chapters", nargs="*", help="numbers or names, for instance 01 (default: all)")
+        add("chapters", nargs="*", help="numbers or names, for instance 01 (default: all)")
         if function == test:
-            command.add_argument("--changed", action="store_true", help="only those that were edited since the last commit, "
-                                 "or of which the code has changed since their outputs were stored")
+            add("--changed", action="store_true",
+                help="only those that were edited since the last commit, "
+                     "or of which the code has changed since their outputs were stored")
             continue
-        command.add_argument("--changed", action="store_true", help="only those of which code, module or an imported module "
-                             "has changed since their outputs were stored")
-        command.add_argument("--timing", action="store_true", help="show the ten slowest cells")
-        command.add_argument("--jobs", type=int, metavar="N", help="chapters at a time (default: one per core; one with the full data)")
-        command.add_argument("--cell-limit", type=float, metavar="SECONDS",
-                             help="what a cell may take, a chapter three times that (default: 600; 7200 with the full data)")
+        add("--changed", action="store_true",
+            help="only those of which code, module or an imported module "
+                 "has changed since their outputs were stored")
+        add("--timing", action="store_true", help="show the ten slowest cells")
+        add("--jobs", type=int, metavar="N",
+            help="chapters at a time (default: one per core; one with the full data)")
+        add("--cell-limit", type=float, metavar="SECONDS",
+            help="what a cell may take, a chapter three times that (default: 600; 7200 with the full data)")
     return parser
 
 def fault(
     error:Exception, # that ended a command
 ) -> str: # one line
-    "One sentence for what went wrong, with its remedy."
-    if isinstance(error, Timeout): return "another `mark1 refresh` is at work here; wait until it has ended"
+    "Say in one sentence what went wrong, with its remedy."
+    if isinstance(error, Timeout):
+        return "another `mark1 refresh` is at work here; wait until it has ended"
     if not isinstance(error, OSError) or error.errno is None: return str(error)
-    remedies = {errno.ENOSPC: "free some space", errno.EROFS: "copy the project to a folder that can be written to",
-                errno.EACCES: "make it writable, or copy the project to a folder of your own"}
-    return f"{error.filename}: {error.strerror}" + (f"; {remedies[error.errno]}" if error.errno in remedies else "")
+    remedies = {
+        errno.ENOSPC: "free some space",
+        errno.EROFS: "copy the project to a folder that can be written to",
+        errno.EACCES: "make it writable, or copy the project to a folder of your own",
+    }
+    remedy = f"; {remedies[error.errno]}" if error.errno in remedies else ""
+    return f"{error.filename}: {error.strerror}{remedy}"
 
 def main(
     argv:list[str]=None, # the command line's words; those of this process if not given
 ) -> int: # 0 when all went well, 1 when a chapter or test failed, 2 for bad input, 130 after Ctrl-C
-    "The command `mark1`."
+    "Run the command `mark1`."
     words = vars(command_line().parse_args(argv))
     function = words.pop("function")
     tools = Path(sys.executable).parent # this environment's, before any others
     os.environ["PATH"] = f"{tools}{os.pathsep}{os.environ['PATH']}"
     try:
-        data_form(), kernels_wanted() # a wrong MARK1_DATA or MARK1_KERNELS is said before anything runs
+        data_form() # a wrong MARK1_DATA or MARK1_KERNELS is said before anything runs
+        kernels_wanted()
         return function(**words)
     except (ValueError, OSError) as error:
         print(f"mark1: {fault(error)}", file=sys.stderr)
