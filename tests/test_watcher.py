@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -159,7 +158,7 @@ def test_only_what_was_edited(home, mark1):
     assert result.returncode == 0, result.stdout
     assert result.stdout.startswith("no chapter was edited since the last commit"), result.stdout
     def chosen(*names):
-        return [path.stem for path in chosen_to_test(SimpleNamespace(chapters=names, changed=True), home)]
+        return [chapter.name for chapter in chosen_to_test(home, names, changed=True)]
     replace(home/"nbs"/"02_other.ipynb", "a toy", "another toy") # prose alone
     assert chosen() == ["02_other"] and chosen("00") == []
     commit(home)
