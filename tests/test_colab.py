@@ -88,7 +88,8 @@ def test_the_cell_of_a_chapter_installs_the_course(tmp_path, monkeypatch):
     instead = {"COUNT": "1", "KEY_0": f"url.file://{work}.insteadOf", "VALUE_0": address}
     for name, value in instead.items(): monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
     monkeypatch.setenv("PATH", f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}")
-    cell = nbformat.read(ROOT/"nbs"/"01_first_model.ipynb", as_version=4).cells[2]
+    cells = nbformat.read(ROOT/"nbs"/"01_first_model.ipynb", as_version=4).cells
+    cell = next(cell for cell in cells if cell.id == "colab")
     shell = type("Shell", (InteractiveShell,), {"__module__": "google.colab._shell"})()
     for _ in range(2):
         shell.run_cell(cell.source.replace("/content/", f"{home}/")).raise_error()
