@@ -170,7 +170,7 @@ def test_nbval_compares_stored_outputs(mark1, toy_repository):
     code, said, shown = nbval(home)
     skipped = ["SKIPPED"] # the one marked, and the cell for Colab, which stands below the first screen
     assert said["00_fresh"] == ["PASSED", *skipped*2] and said["01_stale"] == ["FAILED", *skipped*2], shown
-    assert said["02_never_run"] == ["FAILED", *skipped] + skipped*(len(said["02_never_run"]) - 2) and code == 1
+    assert said["02_never_run"][0] == "FAILED" and set(said["02_never_run"][1:]) == {"SKIPPED"} and code == 1
     assert shown.count("Cell outputs differ") >= 2 # one of them has 43, the other none
     for name in ("01_stale", "02_never_run"): (home/"nbs"/f"{name}.ipynb").unlink()
     assert nbval(home)[0] == 0
