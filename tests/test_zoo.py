@@ -125,12 +125,12 @@ def test_a_card_fails_where_it_should(tmp_path):
     other.write_bytes(lite0_weights().read_bytes()[:-1])
     assert only(verify(LITE0, network, other)) == ["bytes", "checksum"]
     stats = ([.485, .456, .406], [.229, .224, .225])
-    assert only(verify(LITE0, network, stats=stats)) == ["mean and spread", *photographs]
+    assert only(verify(LITE0, network, stats=stats)) == ["mean and standard deviation", *photographs]
     bigger = build("resnet18.IMAGENET1K_V1")
     assert only(verify(LITE0, bigger)) == ["parameters", *photographs]
     for parameter in network.parameters(): parameter.data.fill_(float("nan"))
     assert only(verify(LITE0, network)) == photographs
-    said = "there is no file .*gone.pth to hold the card of lite0 against"
+    said = "there is no file .*gone.pth to hold the card of lite0_weights against"
     with pytest.raises(FileNotFoundError, match=said):
         verify(LITE0, network, tmp_path/"gone.pth")
 
@@ -168,12 +168,3 @@ print(int(sizes(build("resnet18.a1_in1k")).parameters))
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
     assert done.stdout.strip() == "11689512", done.stderr
-
-
-def test_the_benchmark_explains_itself(monkeypatch, capsys):
-    "In this process, which has imported all the networks already."
-    monkeypatch.setattr(sys, "argv", ["zoo.py", "--help"])
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_path(str(ROOT/"benchmarks"/"zoo.py"), run_name="__main__")
-    shown = capsys.readouterr().out
-    assert ended.value.code == 0 and "--times" in shown and "--counts" in shown
