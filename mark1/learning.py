@@ -324,12 +324,12 @@ def kept_when_renumbered() -> str:
     *((int(n), int(b)) for n, b in np.random.default_rng(0).integers(1, 200, (20, 2)))], mistakes={
     "That is every item; a last batch that is not full is left out.": lambda n, b: n,
     "A last batch that is not full is left out, not filled up.": lambda n, b: -(-n//b)*b,
-    "That is how many are left out; the question is how many are dealt.": lambda n, b: n % b,
+    "That is how many are left out; the question is how many are used.": lambda n, b: n % b,
     "That counts the batches; the question is how many items are in them.": lambda n, b: n//b,
-    "Where the items do not fill one batch, none is dealt.": lambda n, b: n if n < b else n//b*b,
+    "Where the items do not fill one batch, none is used.": lambda n, b: n if n < b else n//b*b,
     "The last batch stays where it is full.": lambda n, b: (-(-n//b) - 1)*b})
 def items_in_full_batches(n, b):
-    "Only full batches are dealt, n//b of them, which is 0 where n is smaller than b."
+    "Only full batches are used, n//b of them, which is 0 where n is smaller than b."
     return n//b*b
 
 @exercise("epoch-2", difficulty=2,
@@ -338,7 +338,7 @@ def items_in_full_batches(n, b):
     "Two batches of 136 fit into 273, and only one penguin is left out. You are very near.": lambda: 273//2,
     "That is one batch less a single penguin: only one is left out.": lambda: 273 - 1,
     "All penguins fit into one batch of that size: none is left out.": lambda: 273,
-    "That is not from 1 to 273; with more than 273 nothing is dealt at all.": lambda: 273 + 1,
+    "That is not from 1 to 273; with more than 273 nothing is used at all.": lambda: 273 + 1,
     "That leaves out 73, as the table above says; it can be nearly twice as many.": lambda: 200})
 def worst_batch_size() -> int: # of 1 to 273
     "Just over half of 273: one batch of 137, and the other 136 penguins do not fill a second."
