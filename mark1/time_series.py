@@ -5,16 +5,19 @@
 # %% auto #0
 __all__ = ['SEASONS', 'dates_of', 'check_share', 'DateSplitter', 'season_length', 'check_series', 'periods_of', 'real_series',
            'repeat_last_year', 'calendar_features', 'calendar_forecast', 'calendar_forecasts', 'past_and_future',
-           'two_splits', 'compare_splits', 'test_over_valid', 'deal_out_years']
+           'two_splits', 'compare_splits', 'draw_forecasts', 'draw_promises', 'test_over_valid', 'draw_ratios',
+           'shuffle_years']
 
 # %% ../nbs/05_time_series.ipynb #da8a3996
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from .data.sets import r_data
 from .exercises import exercise
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
 from sklearn.base import BaseEstimator, clone
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import RandomForestRegressor
@@ -260,6 +263,51 @@ def compare_splits(
     columns = "series origin model split seed valid_mae valid_r2 test_mae test_r2".split()
     return pd.DataFrame(rows, columns=columns)
 
+def draw_forecasts(
+    axis:plt.Axes, # to draw on
+    known:pd.Series, # values trained on
+    truth:pd.Series, # values to forecast
+    unit:str, # of both
+    link:str="", # '-' to join the values
+):
+    "Draw values known, values to forecast, and what forest and line forecast for them."
+    years = lambda series: calendar_features(series.index).years
+    axis.plot(years(known), known, color="0.7", lw=1, label="known")
+    axis.plot(years(truth), truth, f"o{link}", ms=4.5, mfc="none", color="black", mew=.7, lw=.5,
+              label="truth")
+    errors = []
+    for name, marker, colour in (("forest", "^", "tab:orange"), ("line", "x", "tab:blue")):
+        forecast = calendar_forecasts()[name](known, truth.index)
+        axis.plot(years(truth), forecast, f"{marker}{link}", ms=3.5, lw=.7, color=colour, label=name)
+        errors.append(f"{name} {mean_absolute_error(truth, forecast):.1f}")
+    axis.text(.98, .05, f"MAE: {', '.join(errors)} {unit}", transform=axis.transAxes, ha="right", fontsize=9,
+              bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})
+    axis.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+
+def draw_promises(
+    rows:list[tuple[pd.Series, str, float]], # series, quantity with its unit, and first year shown
+):
+    "Draw forecasts of months held out at random, of the end and of the future, from the latest origin."
+    figure, axes = plt.subplots(len(rows), 3, figsize=(10, 2.8*len(rows)), sharex="row", sharey="row",
+                                layout="constrained", dpi=66, squeeze=False)
+    for row, (series, quantity, start) in zip(axes, rows):
+        past, future = next(past_and_future(series))
+        unit = quantity.rpartition(", ")[2]
+        first, last = calendar_features(future.index[[0, -1]]).years
+        for axis, ((split, _), (train, valid)) in zip(row[[1, 0]], two_splits(past, seeds=1).items()):
+            draw_forecasts(axis, past.iloc[train], past.iloc[valid], unit, "-" if split == "end" else "")
+            axis.axvspan(first, last, color="0.92")
+            axis.text((first + last)/2, .2, "not known yet", ha="center", fontsize=9,
+                      transform=axis.get_xaxis_transform())
+            axis.set_title(f"promise, held out at {'random' if split == 'random' else 'the end'}")
+        draw_forecasts(row[2], past, future, unit, "-")
+        row[2].set_title("what came")
+        lowest, highest = series[calendar_features(series.index).years >= start].agg(["min", "max"])
+        room = .25*(highest - lowest)
+        row[0].set(ylabel=quantity, xlim=(start, None), ylim=(lowest - room, highest + room/2))
+    for axis in axes[-1]: axis.set_xlabel("year")
+    axes[0, 0].legend(fontsize=9, loc="upper left")
+
 # %% ../nbs/05_time_series.ipynb #6e0eb27f
 def test_over_valid(
     table:pd.DataFrame, # from `compare_splits`
@@ -269,8 +317,29 @@ def test_over_valid(
                                                            sort=False)
     return np.exp(ratio.agg(mean="mean", lowest="min", highest="max"))
 
+def draw_ratios(
+    table:pd.DataFrame, # from `compare_splits`
+):
+    "Draw for each origin and seed how many times larger than promised the error was, a panel for each model."
+    models, names = table.model.unique(), table.series.unique()
+    figure, axes = plt.subplots(1, len(models), figsize=(10, 3.4), sharex=True, sharey=True,
+                                layout="constrained", dpi=72, squeeze=False)
+    for axis, model in zip(axes[0], models):
+        rows = table[table.model == model]
+        for split, marker, colour, shift in (("random", "x", "tab:red", .17), ("end", "o", "tab:blue", -.17)):
+            shown = rows[rows.split == split]
+            height = shown.series.map({name: -place for place, name in enumerate(names)}) + shift
+            axis.plot(shown.test_mae/shown.valid_mae, height, marker, color=colour, mfc="none", ms=6,
+                      alpha=.8, label=f"promised by {split}")
+        axis.axvline(1, color="black", lw=1)
+        axis.set(xscale="log", title=model, xlabel="future MAE / promised MAE", xticks=[.5, 1, 2, 5, 10, 30])
+        axis.xaxis.set_major_formatter(ScalarFormatter())
+        axis.minorticks_off()
+    axes[0, 0].set_yticks([-place for place in range(len(names))], list(names))
+    axes[0, -1].legend(fontsize=9, loc="lower right")
+
 # %% ../nbs/05_time_series.ipynb #e87cce7c
-def deal_out_years(
+def shuffle_years(
     series:pd.Series, # values by period
     seed:int=0,
 ) -> pd.Series: # the same values, within each season in random order
@@ -290,7 +359,7 @@ def sides_known(
               for (split, _), (train, valid) in splits.items() if split == "random"]
     return np.concatenate(beside, axis=1).sum(axis=0)
 
-@exercise("neighbour-1",
+@exercise("neighbour-1", difficulty=2,
           hint="How likely is it that the month before is trained on? And the one after as well?",
           tolerance=.02, mistakes={
     "That is the share with a training month on one side at least; both are asked for.":
@@ -309,7 +378,8 @@ def both_sides() -> float: # share of the months held out
     return (sides_known() == 2).mean()
 
 # %% ../nbs/05_time_series.ipynb #e30afff2
-@exercise("gap-1", hint="How far is the middle of a missing year from what is known, and on how many sides?",
+@exercise("gap-1", difficulty=2,
+          hint="How far is the middle of a missing year from what is known, and on how many sides?",
           mistakes={
     "A single month has known months beside it, a missing year has not: that error is too small.":
         lambda: "single",
@@ -348,7 +418,8 @@ def some_dates(
     shapes = zip(rng.integers(8, 30, count), rng.choice([.15, .2, .25, .45], count).tolist())
     return by_hand + [(rng.choice(2000, size=size, replace=False).tolist(), share) for size, share in shapes]
 
-@exercise("latest-1", hint="np.argsort(dates) lists the positions from the earliest date to the latest.",
+@exercise("latest-1", difficulty=2,
+          hint="np.argsort(dates) lists the positions from the earliest date to the latest.",
           cases=some_dates(), mistakes={
     "Those are the last rows as they lie; the latest dates lie anywhere.":
         lambda dates, share: list(range(len(dates)))[-int(share*len(dates)):],
@@ -386,7 +457,7 @@ def some_months(
     by_hand = [([*range(1, 14)], 2), ([*range(24)], 12), ([*range(36, 0, -1)], 25), ([5]*12 + [9], 13)]
     return by_hand + [(rng.integers(100, size=size).tolist(), ahead) for size, ahead in lengths]
 
-@exercise("season-1",
+@exercise("season-1", difficulty=3,
           hint="known[-12:] is the last year; what follows it when more than twelve months are asked for?",
           cases=some_months(), mistakes={
     "That repeats the last month; a month of the same name lies a year back.":
