@@ -6,13 +6,14 @@
 __all__ = ['FILES', 'POINTWISE', 'WHOLE', 'PLACEWISE', 'WINDOW', 'ADAPTIVE', 'in_eval_mode', 'find_layer', 'convolutions',
            'Reached', 'ready', 'run_to', 'activations', 'maps', 'photographs', 'tiles', 'LayerTracer', 'Shapes',
            'traced', 'window', 'seen_through', 'receptive_fields', 'boxes', 'masked_changes', 'as_pixels',
-           'draw_picture', 'shuffled', 'top_patches']
+           'draw_picture', 'draw_fields', 'shuffled', 'top_patches', 'draw_patches']
 
 # %% ../nbs/07_layers.ipynb #2fcef4b9
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
@@ -22,6 +23,7 @@ from .data.pictures import as_batch, as_rgb
 from .data.sets import load
 from .exercises import exercise
 from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
 from PIL import Image
 from torch import Tensor, fx, nn
 
@@ -47,6 +49,7 @@ def find_layer(
     some = f"there are, for instance, {', '.join([*known][:5]) or 'none at all'}"
     raise ValueError(f"the model has no layer {name!r}; {did_you_mean(name, known, 3, otherwise=some)}")
 
+# %% ../nbs/07_layers.ipynb #9e697581
 def convolutions(
     model:nn.Module,
 ) -> list[str]: # names, in the order in which the model holds them
@@ -75,6 +78,7 @@ def ready(
                 images)
     return images.detach().as_subclass(Tensor).to(like.device, like.dtype)
 
+# %% ../nbs/07_layers.ipynb #444558c0
 def run_to(
     model:nn.Module,
     images:Tensor, # as `ready` gives them
@@ -101,6 +105,7 @@ def run_to(
         raise ValueError(f"the layer {layer!r} gives no tensor; name one inside it")
     return found[0]
 
+# %% ../nbs/07_layers.ipynb #13cb8e94
 def activations(
     model:nn.Module,
     images:Tensor, # (N,C,H,W) floats, normalised as the model wants them
@@ -112,6 +117,7 @@ def activations(
     with in_eval_mode(model), torch.no_grad():
         return torch.cat([run_to(model, part, layer) for part in images.split(batch)])
 
+# %% ../nbs/07_layers.ipynb #69fabd41
 def maps(
     model:nn.Module, images:Tensor, layer:str, channels:Sequence[int]=(), batch:int=16, # as for `activations`
 ) -> Tensor: # (N, channels of the layer, rows, columns)
@@ -183,6 +189,7 @@ class LayerTracer(fx.Tracer):
             self.node_of.setdefault(self.path_of_module(module), output.node)
         return output
 
+# %% ../nbs/07_layers.ipynb #85d13621
 class Shapes(fx.Interpreter):
     "Run a graph as far as a node, and note the shape of every tensor."
     def __init__(self, model, graph, last):
@@ -194,6 +201,7 @@ class Shapes(fx.Interpreter):
         if node is self.last: raise Reached
         return output
 
+# %% ../nbs/07_layers.ipynb #7539ce5d
 def traced(
     model:nn.Module, images:Tensor, layer:str, # as for `activations`
 ) -> tuple[fx.Graph, fx.Node]: # with shapes as far as the layer, and the layer's node
@@ -248,6 +256,7 @@ def window(
     looks_at = np.arange(out)[:, None]*stride - before + dilation*np.arange(kernel) # (out, kernel)
     return (looks_at[..., None] == np.arange(size)).any(1)
 
+# %% ../nbs/07_layers.ipynb #1288a4df
 def seen_through(
     seen:np.ndarray, # (P, rows, columns) bool, places of a node that P units can see
     node:fx.Node, op:nn.Module|None, # and its module, if it is one
@@ -319,6 +328,7 @@ def receptive_fields(
         del seen[node]
     raise ValueError(f"the layer {layer!r} does not depend on the images")
 
+# %% ../nbs/07_layers.ipynb #ac33ec03
 def boxes(
     fields:np.ndarray, # (N, H, W) bool, none empty
 ) -> np.ndarray: # (N, 4) top, left, bottom, right; the last two are the first line outside
@@ -364,6 +374,24 @@ def draw_picture(
     axis.imshow(picture, **style)
     axis.set(xticks=[], yticks=[])
     axis.set_title(title, fontsize=10)
+
+# %% ../nbs/07_layers.ipynb #d318e241
+def draw_fields(
+    axis:Axes,
+    picture:np.ndarray, # (H,W,3) 0 to 1
+    fields:dict[str, np.ndarray], # label to (H,W) bool, from the smallest
+):
+    "Draw a picture with the boxes of receptive fields, each with its label and its side."
+    draw_picture(axis, picture)
+    for place, ((label, field), style) in enumerate(zip(fields.items(), ("-", "--")*len(fields))):
+        top, left, bottom, right = boxes(field[None])[0]
+        frame = Rectangle((left - .5, top - .5), right - left, bottom - top, fill=False,
+                          color="white", linewidth=1.5, linestyle=style)
+        axis.add_patch(frame)
+        axis.annotate(f"{label}: {bottom - top} px", (right - .5, top - .5), (122, 92 - 26*place),
+                      color="white", fontsize=10, va="center",
+                      arrowprops=dict(arrowstyle="-", color="white"),
+                      bbox=dict(facecolor="black", alpha=.7, linewidth=0, pad=1))
 
 # %% ../nbs/07_layers.ipynb #6b1f79e5
 def shuffled(
@@ -432,6 +460,29 @@ def top_patches(
         parts.append(table.assign(activation=best[image, index].numpy()))
     return pd.concat(parts, ignore_index=True)
 
+# %% ../nbs/07_layers.ipynb #3f1a70d9
+def draw_patches(
+    images:Tensor, # (N,3,H,W) normalised, those that were searched
+    tables:dict[str, pd.DataFrame], # title to patches of one size, as `top_patches` gives them
+    channels:Sequence[int], # a row for each
+    gap:int=3, # px, below and to the right of each patch
+):
+    "Draw the patches of channels, a row for each, the strongest on the left; tables below each other."
+    def row_of(table, channel):
+        of_channel = table[table.channel == channel]
+        cut = [as_pixels(images[p.image, :, p.top:p.bottom, p.left:p.right]) for p in of_channel.itertuples()]
+        return np.concatenate([np.pad(patch, ((0, gap), (0, gap), (0, 0)), constant_values=1)
+                               for patch in cut], 1)
+    figure, axes = plt.subplots(len(tables), 1, figsize=(5.6, 3.3*len(tables)), layout="constrained",
+                                dpi=72, squeeze=False)
+    for axis, (title, table) in zip(axes.flat, tables.items()):
+        rows = [row_of(table, channel) for channel in channels]
+        height = len(rows[0])
+        draw_picture(axis, np.concatenate(rows), f"{title}: what excites {len(channels)} channels most")
+        axis.set(yticks=height/2 + height*np.arange(len(rows)), yticklabels=channels,
+                 ylabel="channel", xlabel="the strongest → the ninth")
+    plt.show()
+
 # %% ../nbs/07_layers.ipynb #f55ff16f
 def middle_field(layers) -> list[int]: # side and distance, of (kernel, stride, dilation)
     "Measure the receptive fields of two neighbours at the end of a chain of convolutions."
@@ -445,7 +496,7 @@ def middle_field(layers) -> list[int]: # side and distance, of (kernel, stride, 
     two = boxes(receptive_fields(chain, image, str(len(layers) - 1), [(0, 0), (0, 1)]))
     return [int(two[0, 3] - two[0, 1]), int(two[1, 1] - two[0, 1])]
 
-@exercise("field-1",
+@exercise("field-1", difficulty=1,
           hint="Each layer adds (3 - 1) times the distance between the units it looks at. "
                "What is it for the third?",
           mistakes={
@@ -480,7 +531,8 @@ def followed(step) -> Callable: # from layers to [side, distance]
         return [side, distance]
     return follow
 
-@exercise("field-2", cases=some_chains(),
+# %% ../nbs/07_layers.ipynb #f5b3288c
+@exercise("field-2", cases=some_chains(), difficulty=3,
           hint="Begin with side 1 and distance 1; each layer changes first the one, then the other.",
           mistakes={
     "The stride of a layer counts from the next layer on: change the side first, the distance afterwards.":
@@ -521,7 +573,8 @@ def best_by(score) -> Callable: # from maps and a count to numbers of images
     "Make a search that ranks images by a score of their map, the highest first."
     return lambda maps, count: sorted(range(len(maps)), key=lambda image: -score(maps[image]))[:count]
 
-@exercise("patches-1", cases=some_maps(),
+# %% ../nbs/07_layers.ipynb #08e268a0
+@exercise("patches-1", cases=some_maps(), difficulty=2,
           hint="Find the highest activation of each image first, then put the images in order.",
           mistakes={
     "An image counts with its strongest place, not with the mean of its map.":
