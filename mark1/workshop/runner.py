@@ -414,7 +414,7 @@ def refresh(
         found = chosen(root, chapters, changed)
         if not chapters:
             index = read_chapter(root/"nbs"/"index.ipynb", root/setting("lib_path"))
-            if index.has_changed or not changed: found.append(index)
+            found.append(index) # always: it lists the chapters by their titles
         warm_up(found)
         results = run_chapters(found, root/"_run", jobs=jobs, cell_limit=cell_limit)
         for result in results:
