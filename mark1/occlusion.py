@@ -237,7 +237,8 @@ def map_correlations(
     return pd.concat(rows, ignore_index=True), found
 
 # %% ../nbs/07_occlusion.ipynb #f46dd28a
-@exercise("hide-1", hint="How many places are there along one side? The first begins at 0, the last at 96.",
+@exercise("hide-1", difficulty=2,
+          hint="How many places are there along one side? The first begins at 0, the last at 96.",
           mistakes={
     "That is the number of places along one side; the square moves across and down.":
         lambda: len(square_places(128, 32, 16)),
@@ -270,7 +271,7 @@ def covered(combine) -> Callable: # from side, size, places and drops to a numbe
         return [float(combine(hiding(pixel), len(places))) for pixel in range(side)]
     return of_row
 
-@exercise("hide-2", cases=some_rows(),
+@exercise("hide-2", difficulty=3, cases=some_rows(),
           hint="For each pixel, collect the drops of the squares that begin at most size - 1 before it.",
           mistakes={
     "That is the sum: pixels that more squares cover would seem to count more.":
@@ -304,7 +305,7 @@ def some_signals(
     by_hand = [([1, 1, -1], [2, -3, 5]), ([-1, -2], [3, 4]), ([1, 2], [-3, -4])]
     return by_hand + [(draw(size), draw(size)) for size in rng.integers(3, 9, count)]
 
-@exercise("rules-1", cases=some_signals(),
+@exercise("rules-1", difficulty=2, cases=some_signals(),
           hint="Which of the two does the deconvnet look at: what the ReLU received, or what comes back?",
           mistakes={
     "That is the gradient: it passes what comes back where the ReLU was on.":
