@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cells import cell_record
 from execnb.nbio import read_nb
-from mark1.workshop.notebook import WINGS, Chapter, find_chapters, is_imports
+from mark1.workshop.notebook import WINGS, Chapter, find_chapters, is_imports, place_of, wing_of
 from reference import module_entries
 
 PAGES, KEPT_PAGES = Path("_run/blog/content"), Path("_run/blog/pages.json") # below the repository
@@ -31,13 +31,12 @@ def chapter_at(
     library:Path, # folder of the modules
 ) -> Chapter: # its notebook as execnb reads it, which is quick
     "Read a notebook as a chapter. `ValueError` where it is none."
-    chapter = Chapter(path, {}, library)
     try:
-        chapter.notebook = read_nb(path)
-        for cell in chapter.notebook.cells: cell.source, cell.cell_type
+        notebook = read_nb(path)
+        for cell in notebook.cells: cell.source, cell.cell_type
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"nbs/{chapter.place}: it is no notebook ({error}); save it once more") from error
-    return chapter
+        raise ValueError(f"nbs/{place_of(path)}: it is no notebook ({error}); save it once more") from error
+    return Chapter(path, notebook, library)
 
 
 def checked_record(
@@ -87,11 +86,12 @@ def parts_of(
 
 
 def place_in_the_book(
-    chapter:Chapter,
+    path:Path, # a notebook
 ) -> dict[str, str]: # front matter
     "Say where a chapter stands: its file, the heading of its wing, its number, '' in the other wings."
-    number = chapter.name[:2] if chapter.wing == "lesson" else ""
-    return {"source": f"nbs/{chapter.place}", "wing": WINGS[chapter.wing], "number": number}
+    wing = wing_of(path)
+    number = path.stem[:2] if wing == "lesson" else ""
+    return {"source": f"nbs/{place_of(path)}", "wing": WINGS[wing], "number": number}
 
 
 def chapter_page(
@@ -113,7 +113,7 @@ def chapter_page(
     front = {
         "title": (title[1] or title[3]).strip(),
         "description": (title[2] or "").strip(),
-        **place_in_the_book(chapter),
+        **place_in_the_book(chapter.path),
         "module": chapter.module,
         "data": chapter.data_form,
         "seconds": chapter.stored.get("seconds", 0),
@@ -163,7 +163,7 @@ def module_page(
     names = ", ".join(entry["name"] for entry in entries)
     if entries: return page_text({
         "title": f"mark1.{chapter.module}", "weight": weight, "entries": entries, "chapter": chapter.name,
-        **place_in_the_book(chapter),
+        **place_in_the_book(chapter.path),
         "description": f"Functions, classes and constants of mark1.{chapter.module}: {names}"})
 
 
@@ -193,7 +193,7 @@ def write_fault(
 ):
     "Have a page stop Hugo, which says and shows the fault; what it held stays, for notes that embed it."
     body = ""
-    front = {"title": path.stem, "description": "", **place_in_the_book(Chapter(path, {}, path.parent))}
+    front = {"title": path.stem, "description": "", **place_in_the_book(path)}
     front |= {"module": "", "data": "none", "cells": []}
     with suppress(OSError):
         text = page.read_text(encoding="utf-8")
@@ -237,7 +237,7 @@ def make_pages(
             write_fault(folder/place/"index.md", path, faults[-1])
             page = {"files": [f"{place}/index.md"], "starts": [], **page, "stamp": ""}
         pages[place] = page
-        origins[str(PAGES/place/"index.md")] = f"nbs/{Chapter(path, {}, library).place}", page["starts"]
+        origins[str(PAGES/place/"index.md")] = f"nbs/{place_of(path)}", page["starts"]
     files = {name for page in pages.values() for name in page["files"]}
     for path in folder.rglob("*"):
         if path.is_file() and path.relative_to(folder).as_posix() not in files:

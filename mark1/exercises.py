@@ -268,7 +268,8 @@ def check(
     first = first_answer(name)
     if kind == "right" and first not in ("", shown(answer)):
         sentence += f" Your first answer was {first}."
-    dots = f" {'●○○●●○●●●'[3*find(name).difficulty - 3:][:3]}" if kind == "blank" else ""
+    hard = find(name).difficulty
+    dots = f" {'●'*hard}{'○'*(3 - hard)}" if kind == "blank" else ""
     print(f"{name}{dots}: {sentence}")
 
 def hint(

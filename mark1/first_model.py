@@ -30,6 +30,7 @@ from fastai.vision.all import (
 )
 from fastcore.basics import using_attr
 from .data.networks import backbone
+from .data.pictures import as_rgb
 from .data.sets import is_cat
 from .exercises import exercise
 from PIL import Image
@@ -49,7 +50,7 @@ def show_pictures(
     figure.suptitle(heading or None, fontsize=12)
     for axis in axes.flat: axis.set_axis_off()
     for axis, picture, title in zip(axes.flat, paths, titles):
-        axis.imshow(Image.open(picture).convert("RGB"))
+        axis.imshow(as_rgb(Image.open(picture)))
         axis.set_title(title, fontsize=11)
     plt.show()
 

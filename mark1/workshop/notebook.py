@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['WINGS', 'RESULT', 'WIDGET_VIEW', 'repository', 'setting', 'notebook_text', 'give_ids', 'read_notebook', 'directives',
-           'cell_text', 'labelled', 'is_skipped', 'data_named', 'wing_of', 'chapter_names', 'find_chapters',
+           'cell_text', 'labelled', 'is_skipped', 'data_named', 'wing_of', 'place_of', 'chapter_names', 'find_chapters',
            'syntax_tree', 'imports', 'module_file', 'modules_imported', 'module_of', 'rows_named', 'Chapter',
            'read_chapter', 'read_chapters', 'with_dependents', 'sanitize_patterns', 'normal_outputs', 'refresh_outputs',
            'links', 'entrance', 'is_imports', 'is_check', 'kind_of', 'first_screen', 'write_form', 'chapter_list',
@@ -154,6 +154,13 @@ def wing_of(
     folder = Path(path).parent.name
     return folder if folder in WINGS else "lesson"
 
+def place_of(
+    path:Path, # a chapter
+) -> str:
+    "Name a chapter's file as it lies below `nbs/`."
+    wing = wing_of(path)
+    return Path(path).name if wing == "lesson" else f"{wing}/{Path(path).name}"
+
 def chapter_names(
     path:Path, # a chapter
 ) -> set[str]:
@@ -281,7 +288,7 @@ class Chapter:
     @property
     def place(self) -> str:
         "Name the file as it lies below `nbs/`."
-        return self.path.name if self.wing == "lesson" else f"{self.wing}/{self.path.name}"
+        return place_of(self.path)
 
     @cached_property
     def module(self) -> str: # dotted name without `mark1.`; '' where there is none
@@ -498,7 +505,7 @@ def write_form(
     "Put the cells of `entrance` below a chapter's first screen, fold cells, and write today's format."
     from nbformat import from_dict, writes
     notebook = read_notebook(path)
-    cells = entrance(Chapter(Path(path), notebook, None).place)
+    cells = entrance(place_of(path))
     others = [cell for cell in notebook.cells if cell.id not in cells]
     for cell in others:
         if cell.cell_type != "code": continue
@@ -518,13 +525,12 @@ def chapter_list(
     "List each wing's chapters: title, link and first sentence. `ValueError` where one lacks them."
     lists = {}
     for path in find_chapters(folder):
-        chapter = Chapter(path, read_notebook(path), None)
-        head = re.match(r"# (.+)\n+> (.+)", next((cell.source for cell in chapter.notebook.cells), ""))
+        head = re.match(r"# (.+)\n+> (.+)", next((cell.source for cell in read_notebook(path).cells), ""))
         if not head:
             raise ValueError(f"{path.name} does not begin with a title, '# …', and a sentence, '> …'")
         title, sentence = head.groups()
-        number = f"{path.stem[:2]} " if chapter.wing == "lesson" else ""
-        lists.setdefault(chapter.wing, []).append(f"- [{number}{title}]({chapter.place}): {sentence}")
+        number = f"{path.stem[:2]} " if wing_of(path) == "lesson" else ""
+        lists.setdefault(wing_of(path), []).append(f"- [{number}{title}]({place_of(path)}): {sentence}")
     parts = [f"### {WINGS[wing]}\n\n" + "\n".join(lines) for wing, lines in lists.items()]
     return "\n\n".join(parts)
 

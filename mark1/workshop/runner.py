@@ -124,7 +124,6 @@ class Result:
     seconds:float=0.
     cells:list[tuple[float, int]]=field(default_factory=list) # seconds and index of each cell that ran
     numbers:dict[str, str]=field(default_factory=dict) # label to shown text
-    data:str="none" # 'packaged', 'full' or 'none'
     error:str="" # where and why it stopped; '' when it did not
     stopped:int|None=None # index of the cell that stopped
 
@@ -190,7 +189,7 @@ def execute_chapter(
         if cell_index in code: on_cell(code.index(cell_index) + 1, len(code), seconds_of(cell))
     clients = [notebook_client(notebook, chapter.path.parent, cell_limit, on_cell_executed=executed)
                for _ in range(2)] # the second, where no kernel starts
-    result = Result(chapter, notebook, data=chapter.data_form)
+    result = Result(chapter, notebook)
     running = set() if running is None else running
     running.update(clients)
     start = time.monotonic()
@@ -334,7 +333,8 @@ def result_table(
             table.add_section()
         lines = [escape(f"{label.removeprefix('num-')}: {text}") for label, text in result.numbers.items()]
         if result.error: lines.append(f"[red]stopped[/red] {escape(result.error)}")
-        table.add_row(result.chapter.name, f"{result.seconds:.1f}", result.data, "\n".join(lines) or "–")
+        chapter = result.chapter
+        table.add_row(chapter.name, f"{result.seconds:.1f}", chapter.data_form, "\n".join(lines) or "–")
     return table
 
 def slowest_table(
