@@ -24,10 +24,11 @@ import os
 import warnings
 
 try:
-    from mark1.workshop.kernels import kernel_environment
+    from mark1.workshop.kernels import figure_config, kernel_environment
 except ImportError:  # the packages alone are installed
     pass
 else:
+    get_config().merge(figure_config())
     os.environ.update(kernel_environment())
     warnings.simplefilter("ignore", FutureWarning)  # PYTHONWARNINGS is read before this
 """

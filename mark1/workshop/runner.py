@@ -187,6 +187,8 @@ def execute_chapter(
     begun = lambda: [index for index in code if "execution" in notebook.cells[index].metadata]
     def executed(cell, cell_index, execute_reply):
         if cell_index in code: on_cell(code.index(cell_index) + 1, len(code), seconds_of(cell))
+        for out in cell.outputs: # also where the reply is "ok", and a figure could not be drawn
+            if out.output_type == "error": raise CellExecutionError("", out.ename, out.evalue)
     clients = [notebook_client(notebook, chapter.path.parent, cell_limit, on_cell_executed=executed)
                for _ in range(2)] # the second, where no kernel starts
     result = Result(chapter, notebook)
