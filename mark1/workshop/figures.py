@@ -11,6 +11,7 @@ from base64 import b64encode
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 from PIL import Image
 
 # %% ../../nbs/workshop/figures.ipynb #fig00005
@@ -30,12 +31,14 @@ class FigureCanvas(FigureCanvasAgg):
         file, # takes bytes
         **kwargs, # metadata, which such an SVG has no place for
     ):
-        "Write the figure."
+        "Write the figure, and note how high its smallest letters are on the page."
         self.draw()
         picture = Image.fromarray(np.asarray(self.buffer_rgba())).convert("RGB")
         kind, content = in_few_bytes(picture)
         width, height = (size/2 for size in picture.size)
+        texts = [text for text in self.figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+        letters = min((text.get_size() for text in texts), default=0)*self.figure.dpi/2/72
         file.write(f'''<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" \
-width="{width:g}" height="{height:g}" viewBox="0 0 {width:g} {height:g}">
+width="{width:g}" height="{height:g}" viewBox="0 0 {width:g} {height:g}" data-letters="{letters:.3g}">
 <image width="{width:g}" height="{height:g}" \
 xlink:href="data:image/{kind};base64,{b64encode(content).decode()}"/></svg>'''.encode())
