@@ -22,6 +22,7 @@ NOT_PROSE = r"""
 """
 OTHER_SENSES = [ # words of the glossary that mean something else
     r"learners?", # as a rule a person who learns
+    r"activation\s+functions?",
     r"body\s+mass", r"without\s+a\s+body", r"heads?\s+at",
     r"no\s+such\s+parameters?",
     r"logistic\s+regression",
