@@ -6,12 +6,14 @@ differs. So neither the next build nor the server with live reload does again wh
 """
 import json
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
 from cells import cell_record
 from execnb.nbio import read_nb
+from glossary import Term, link_terms, read_terms, with_anchors
 from mark1.workshop.notebook import WINGS, Chapter, find_chapters, is_imports, place_of, wing_of
 from reference import module_entries
 
@@ -57,18 +59,26 @@ def checked_record(
     return record
 
 
+def is_prose(
+    cell:dict,
+) -> bool: # not so for the cell `elsewhere`, since the page has such links of its own
+    "Say whether the Markdown of a cell is shown."
+    return cell.cell_type == "markdown" and cell.get("id") != "elsewhere"
+
+
 def parts_of(
     chapter:Chapter,
     begin:int, # where the prose of the first cell begins, after the title
     files:dict[str, bytes], # takes the pictures
+    prose:Callable=lambda texts: texts, # what is done to the texts of the Markdown cells, in their order
 ) -> tuple[list[tuple[int, str]], list[dict]]: # cell, from 1, and Markdown; records it calls for
     "Give the parts of a page, in the order of the cells."
     parts, records = [], []
+    written = [cell.source if number else cell.source[begin:]
+               for number, cell in enumerate(chapter.notebook.cells) if is_prose(cell)]
+    texts = iter(prose(written))
     for number, cell in enumerate(chapter.notebook.cells):
-        text = ""
-        if cell.get("id") == "elsewhere": continue # the page has such links of its own
-        if cell.cell_type == "markdown":
-            text = cell.source if number else cell.source[begin:]
+        text = next(texts) if is_prose(cell) else ""
         if cell.cell_type == "code" and (record := checked_record(cell, number, chapter, files)):
             markdown = [output["markdown"] for output in record["outputs"] if "markdown" in output]
             before = chapter.notebook.cells[number - 1].source
@@ -96,6 +106,7 @@ def place_in_the_book(
 
 def chapter_page(
     chapter:Chapter,
+    prose:Callable=lambda texts: texts, # as for `parts_of`
 ) -> tuple[dict, str, dict[str, bytes], Starts]: # front matter, Markdown, pictures; lines of the Markdown
     "Turn a notebook into the parts of a page. `ValueError` where it has no title or shows a warning."
     cells = chapter.notebook.cells
@@ -106,7 +117,7 @@ def chapter_page(
     files = {}
     starts = []
     line = 1
-    parts, records = parts_of(chapter, title.end(), files)
+    parts, records = parts_of(chapter, title.end(), files, prose)
     for number, text in parts:
         starts.append((line, number))
         line += text.count("\n") + 2
@@ -167,15 +178,39 @@ def module_page(
         "description": f"Functions, classes and constants of mark1.{chapter.module}: {names}"})
 
 
+def terms_of(
+    folder:Path, # of the notebooks
+) -> list[Term]: # none where the glossary is missing or at fault, which its own page says
+    "Read the terms of the glossary."
+    with suppress(OSError, ValueError, KeyError, AttributeError):
+        cells = read_nb(folder/"glossary.ipynb").cells
+        return read_terms("\n".join(cell.source for cell in cells if cell.cell_type == "markdown"))
+    return []
+
+
+def with_terms(
+    place:str, # of a page, below `PAGES`
+    path:Path, # its notebook
+    texts:list[str], # of its Markdown cells
+    terms:list[Term],
+) -> list[str]: # of the same length
+    "Link the terms in a chapter's prose to the glossary, and give the glossary its anchors."
+    if place == "glossary": return [with_anchors(text) for text in texts]
+    if not place.startswith("chapters/"): return texts
+    up = "../"*place_of(path).count("/")
+    return link_terms(texts, terms, f"{up}glossary.ipynb", "" if wing_of(path) == "lesson" else wing_of(path))
+
+
 def pages_of(
     place:str, # of its page, below `PAGES`
     path:Path, # a notebook
     weight:int, # its place in lists
     library:Path, # folder of the modules
+    terms:list[Term],
 ) -> tuple[dict[str, bytes], Starts]: # files, below `PAGES`; lines counted in the file
     "Make the page of a notebook, and that of the module it exports."
     chapter = chapter_at(path, library)
-    front, body, files, starts = chapter_page(chapter)
+    front, body, files, starts = chapter_page(chapter, lambda texts: with_terms(place, path, texts, terms))
     colour(front["cells"])
     if place == "start": front |= START
     text = page_text({**front, "weight": weight}, body)
@@ -219,7 +254,8 @@ def make_pages(
     library = root/settings["lib_path"]
     folder = root/PAGES
     makers = [*sorted(Path(__file__).parent.glob("*.py")), *sorted(library.rglob("*.py"))]
-    rules = b"".join(path.read_bytes() for path in makers)
+    terms = terms_of(root/"nbs")
+    rules = b"".join(path.read_bytes() for path in makers) + repr(terms).encode()
     kept, pages, origins = {}, {}, {}
     faults = []
     with suppress(OSError, ValueError):
@@ -229,7 +265,7 @@ def make_pages(
         try:
             stamp = sha256(path.read_bytes() + rules + str(weight).encode()).hexdigest()
             if page.get("stamp") != stamp or not all((folder/name).exists() for name in page["files"]):
-                files, starts = pages_of(place, path, weight, library)
+                files, starts = pages_of(place, path, weight, library, terms)
                 for name, content in files.items(): write(folder/name, content)
                 page = {"files": list(files), "starts": starts, "stamp": stamp}
         except ValueError as error:

@@ -68,6 +68,8 @@ def measure(
     generator = torch.Generator().manual_seed(seed)
     memory.items = memory.items[0], labels[torch.randperm(len(labels), generator=generator)]
     shuffled = learn_task(copy.deepcopy(one["before"]), second, ONE, memory, seed=seed)
+    memory = Rehearsal(DataLoader(first, bs=64), 20, share=.1, seed=seed)
+    tenth = learn_task(copy.deepcopy(one["before"]), second, ONE, memory, seed=seed)
     moved = learn_in_turn(train, permuted(train, seed), ONE, (0, 20), dense_network, seed)
     moved["same_again"] = learn_in_turn(train, train, ONE, (0,), dense_network, seed)[0]
     again = renormalised(one[0], first.tensors[0])
@@ -77,6 +79,7 @@ def measure(
             "two": rounded(accuracies(two, *asked, TWO)),
             "together": round(share_right(together, asked[0], ONE), 4),
             "shuffled_memory": rounded(accuracies({20: shuffled}, *asked, TWO))["20"],
+            "tenth_rehearsed": round(share_right(tenth, asked[0], ONE), 4),
             "permuted": row_rounded(shares),
             "renormalised_gain": round(gain, 4)}
 

@@ -23,10 +23,12 @@ from mark1.workshop.notebook import (
     kind_of,
     links,
     modules_imported,
+    pictures_of,
     read_chapter,
     read_chapters,
     readme_text,
     setting,
+    stored_picture,
     wing_of,
 )
 from nbdev.clean import clean_nb
@@ -298,6 +300,11 @@ def test_readme_is_made_from_the_index():
     assert not re.search(r"\bCOST_", (ROOT/"README.md").read_text(encoding="utf-8"))
     index = nbformat.read(ROOT/"nbs"/"index.ipynb", as_version=4)
     assert (ROOT/"README.md").read_text(encoding="utf-8") == readme_text(index)
+    pictures = pictures_of(index)
+    assert len(pictures) == 1
+    for name, picture in pictures.items():
+        assert (ROOT/"nbs"/name).read_bytes() == picture
+        assert stored_picture(ROOT/"nbs"/"10_forgetting.ipynb", "fig-answers") == picture
 
 
 def test_the_address_stands_in_settings_alone():
