@@ -8,8 +8,11 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from base64 import b64decode, b64encode
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
+from xml.etree import ElementTree
 
 import nbformat
 import pytest
@@ -33,6 +36,7 @@ from mark1.workshop.notebook import (
 )
 from nbdev.clean import clean_nb
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from PIL import Image
 
 from conftest import BIN, ROOT, faults_listed, typed
 
@@ -304,7 +308,33 @@ def test_readme_is_made_from_the_index():
     assert len(pictures) == 1
     for name, picture in pictures.items():
         assert (ROOT/"nbs"/name).read_bytes() == picture
-        assert stored_picture(ROOT/"nbs"/"10_forgetting.ipynb", "fig-answers") == picture
+        assert b64encode(picture).decode() in stored_picture(ROOT/"nbs"/"10_forgetting.ipynb", "fig-answers")
+
+
+def figures_of(notebook):
+    "Give what is stored of each figure that matplotlib drew: the cell's label, form to content."
+    for cell in notebook.cells:
+        for out in cell.get("outputs", []):
+            data = out.get("data", {})
+            if "<Figure" in data.get("text/plain", ""): yield directives(cell.source).get("label"), data
+
+
+LETTERS = 6 # pixels that the smallest are high on a telephone
+
+
+@pytest.mark.parametrize("path", find_chapters(ROOT/"nbs"), ids=lambda path: path.stem)
+def test_figures_are_sharp_and_can_be_read_on_a_telephone(path):
+    "Two pixels for one, on white, and letters that are large enough where the page is 390 pixels wide."
+    for label, data in figures_of(nbformat.read(path, as_version=4)):
+        assert data.keys() & {"image/png", "image/jpeg"} == set(), f"{label}: run `mark1 refresh {path.stem}`"
+        drawn = ElementTree.fromstring(data["image/svg+xml"])
+        width, height, letters = (float(drawn.get(key)) for key in ("width", "height", "data-letters"))
+        kept = drawn[0].get("{http://www.w3.org/1999/xlink}href").partition("base64,")[2]
+        picture = Image.open(BytesIO(b64decode(kept)))
+        assert picture.size == (2*width, 2*height), label
+        assert "transparency" not in picture.info and picture.mode in ("P", "RGB"), label
+        on_a_telephone = letters*min(1, 390/width)
+        assert not letters or on_a_telephone >= LETTERS, f"{label}: {on_a_telephone:.1f} px"
 
 
 def test_the_address_stands_in_settings_alone():
