@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from .exercises import exercise
-from .layers import as_pixels, draw_picture, in_eval_mode, maps, ready, run_to
+from .fields import as_pixels, draw_picture, in_eval_mode, maps, ready, run_to
 from skimage.filters import gabor_kernel
 from torch import Tensor, nn
 from torch.nn import functional as F

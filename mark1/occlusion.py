@@ -15,7 +15,7 @@ import torch
 from .data.networks import LITE0_STATS
 from .data.pictures import as_batch
 from .exercises import exercise
-from .layers import in_eval_mode, ready
+from .fields import in_eval_mode, ready
 from PIL import Image, ImageOps
 from scipy.stats import rankdata
 from torch import Tensor, nn

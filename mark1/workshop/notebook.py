@@ -550,7 +550,7 @@ def stored_picture(
     raise ValueError(f"{path.name} has no stored figure {label!r}; run `make refresh` with its number")
 
 def _file_of(output, marks):
-    "Name the file for an output's figure, and take the picture out of its SVG, in which GitHub would not show it."
+    "Name a file for an output's figure, and take the picture out of its SVG, which GitHub may not show."
     kind, content = re.search('data:image/([a-z]+);base64,([^"]*)', output.data[FIGURE]).groups()
     return f"index_files/{marks['label']}.{kind}", base64.b64decode(content)
 
@@ -558,8 +558,9 @@ def pictures_of(
     index:dict, # with outputs, as nbformat reads it
 ) -> dict[str, bytes]: # file below the notebook's folder to its content
     "Give the pictures that `index` shows, as files for the README."
-    shown = ((out, cell) for cell in index.cells for out in cell.get("outputs", []) if FIGURE in out.get("data", {}))
-    return dict(_file_of(output, directives(cell.source)) for output, cell in shown)
+    shown = ((output, cell) for cell in index.cells for output in cell.get("outputs", []))
+    return dict(_file_of(output, directives(cell.source)) for output, cell in shown
+                if FIGURE in output.get("data", {}))
 
 def _as_link(output, marks):
     "Make of an output that is a figure a link to its file; leave the others."
