@@ -3,10 +3,11 @@
     python benchmarks/transfer.py [ARCHIVE] [--rounds N]     some fifteen minutes of processor time
 
 ARCHIVE is a part of Oxford-IIIT Pet in the layout of the course's oxford-iiit-pet.tgz; without it the
-photographs that the tests use are taken. Writes transfer.json, which chapter 06 quotes, and transfer.svg. All
-arms share split, normalisation, batch size, workers and threads, and run in one process, each once a round.
-What is compared is the processor's time, summed over the threads: what else the machine does then matters
-little. Peak memory is measured in a process for each arm. `experiments/five_folds.py` counts wrong answers.
+photographs that the tests use are taken. Writes transfer.json, for chapter 06_activations, and
+transfer.svg. All arms share split, normalisation, batch size, workers and threads, and run in one process,
+each once a round. What is compared is the processor's time, summed over the threads: what else the machine
+does then matters little. Peak memory is measured in a process for each arm. `experiments/five_folds.py`
+counts wrong answers.
 """
 import os
 
@@ -28,10 +29,10 @@ import numpy as np
 import torch
 from fastai.vision.all import ImageDataLoaders, Resize, set_seed
 from harness import compare, measure, report
+from mark1.activations import activations_of
 from mark1.data.files import staged
 from mark1.data.networks import LITE0_STATS, lite0
 from mark1.data.sets import is_cat
-from mark1.transfer import activations_of
 from PIL import Image, ImageOps
 
 sys.path.append(str(Path(__file__).resolve().parent.parent/"experiments")) # whose recipes are timed here

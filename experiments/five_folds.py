@@ -1,4 +1,4 @@
-"""Count the wrong answers of six ways to train, and keep them in five_folds.json, which chapter 06 quotes.
+"""Count the wrong answers of six ways to train, and keep them in five_folds.json for chapter 06_batch_norm.
 
     python experiments/five_folds.py [ARCHIVE] [--threads N]     some twenty minutes of processor time
 
@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 from fastai.callback.training import BnFreeze
+from mark1.batch_norm import paired_difference
 from mark1.first_model import error_text
-from mark1.transfer import paired_difference
 from photographs import (
     BATCH,
     OURS,

@@ -1,4 +1,4 @@
-"""Activations computed once, with Learners of other kinds than chapter 06 has room for.
+"""Activations computed once, with Learners of other kinds than its chapter has room for.
 
 The real photographs are among them.
 """
@@ -33,9 +33,9 @@ from fastai.vision.all import (
     set_seed,
     vision_learner,
 )
+from mark1.activations import FrozenActivations
 from mark1.data.sets import is_cat
 from mark1.first_model import held_out_once
-from mark1.transfer import FrozenActivations
 from torch import nn
 
 from conftest import ROOT
@@ -243,7 +243,7 @@ def test_batch_transforms_by_chance_are_named(table):
 
 @pytest.mark.slow
 def test_one_fold_of_the_photographs(photographs, tmp_path):
-    "The quick form of the count that chapter 06 quotes."
+    "The quick form of the count that chapter 06_batch_norm quotes."
     paths = unpacked(photographs, tmp_path/"photographs")
     judged = held_out_once(paths, is_cat, frozen_once, only=0, batch=BATCH, size=SIZE)
     wrong = int((judged.label != judged.predicted).sum())
