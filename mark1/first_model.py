@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['show_pictures', 'error_interval', 'error_text', 'dumb_error', 'show_hardest', 'hardest_above', 'normalisation',
-           'train_head', 'held_out_once']
+           'fine_tuned', 'held_out_once']
 
 # %% ../nbs/01_first_model.ipynb #b4ad69ad
 import math
@@ -15,7 +15,6 @@ from contextlib import contextmanager
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from fastai.callback.training import BnFreeze
 from fastai.vision.all import (
     CategoryBlock,
     DataBlock,
@@ -126,15 +125,12 @@ def normalisation(
     return (found[0].mean.flatten().tolist(), found[0].std.flatten().tolist()) if found else None
 
 # %% ../nbs/01_first_model.ipynb #01bdf420
-def train_head(
+def fine_tuned(
     dls:DataLoaders, # of pictures and categories
-    name:str="lite0", # as for `backbone`
-    epochs:int=3,
-    lr:float=3e-3, # highest learning rate of the one-cycle schedule
 ) -> Learner: # trained
-    "Train the head of a pretrained network alone, its batch normalisation frozen, on few pictures."
-    learn = vision_learner(dls, backbone(name), metrics=error_rate, train_bn=False, cbs=BnFreeze)
-    with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(epochs, lr)
+    "Train by the recipe of the first screen, without showing it."
+    learn = vision_learner(dls, backbone(), metrics=error_rate)
+    with learn.no_bar(), learn.no_logging(): learn.fine_tune(1)
     return learn
 
 # %% ../nbs/01_first_model.ipynb #f1folds1
@@ -157,7 +153,7 @@ def _predicted(learn):
 def held_out_once(
     paths:list, # pictures
     label_func:Callable, # file name to label
-    train:Callable=train_head, # DataLoaders to trained Learner
+    train:Callable=fine_tuned, # DataLoaders to trained Learner
     folds:int=5, # parts, each held out once
     only:int=None, # a single fold to hold out, counted from 0; all if not given
     size:int=224, # px

@@ -64,6 +64,7 @@ TYPED = { # what each takes
     "benchmarks/blog.py": ["--rounds", "--without-peer"], "benchmarks/runner.py": ["--rounds", "--tests"],
     "benchmarks/transfer.py": ["ARCHIVE", "--measure", "--rounds", "--threads"],
     "experiments/first_model.py": ["ARCHIVE"], "experiments/five_folds.py": ["ARCHIVE", "--threads"],
+    "experiments/learning_curve.py": ["ARCHIVE", "--sets", "--seeds", "--sizes"],
     "experiments/forgetting.py": ["--seeds"], "experiments/layers.py": ["gabor digits"],
     "experiments/zoo.py": ["--times", "--counts"]}
 
@@ -85,7 +86,8 @@ def test_each_script_explains_itself(script, monkeypatch, capsys):
 def test_a_part_or_archive_that_is_absent_is_named(monkeypatch, capsys):
     for script, word, said in [("layers", "gabors", "there is no part 'gabors'"),
                                ("first_model", "gone.tgz", "there is no file gone.tgz"),
-                               ("five_folds", "gone.tgz", "no photographs at gone.tgz")]:
+                               ("five_folds", "gone.tgz", "no photographs at gone.tgz"),
+                               ("learning_curve", "gone.tgz", "no photographs at gone.tgz")]:
         monkeypatch.syspath_prepend(ROOT/"experiments")
         monkeypatch.setattr(sys, "argv", [script, word])
         path = ROOT/"experiments"/f"{script}.py"

@@ -8,6 +8,7 @@ import re
 import sys
 
 import pytest
+from mark1.activations import train_head
 from mark1.data.files import checksum
 from mark1.data.sets import is_cat
 from mark1.first_model import dumb_error, error_interval, held_out_once
@@ -41,7 +42,7 @@ def test_the_first_model_on_real_photographs(mark1, serve, photographs, copied_r
 def test_one_fold_of_the_photographs(photographs, tmp_path):
     "A quicker form of the claim that at most 8 of 259 are wrong: one fold of five."
     paths = unpacked(photographs, tmp_path/"photographs")
-    judged = held_out_once(paths, is_cat, only=0)
+    judged = held_out_once(paths, is_cat, train_head, only=0)
     wrong = int((judged.label != judged.predicted).sum())
     print(f"{wrong} of {len(judged)} wrong")
     assert len(judged) == 52 and wrong <= 4
