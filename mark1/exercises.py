@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['EXERCISES', 'LATEST', 'GUESSES', 'exercise', 'results', 'as_array', 'form', 'agree', 'shown', 'declared', 'find',
-           'is_blank', 'judge', 'first_difference', 'learner_file', 'keep', 'kept', 'first_answer', 'check', 'hint',
-           'solution', 'code', 'progress', 'guess', 'reveal', 'prove']
+           'is_blank', 'in_per_cent', 'judge', 'first_difference', 'learner_file', 'keep', 'kept', 'first_answer',
+           'check', 'hint', 'solution', 'code', 'progress', 'guess', 'reveal', 'prove']
 
 # %% ../nbs/18_exercises.ipynb #184f6ae6
 import ast
@@ -165,6 +165,14 @@ def is_blank(
     if isinstance(answer, str): return not answer.strip()
     return answer is ... or answer is None or isinstance(answer, NotImplementedError)
 
+def in_per_cent(
+    given:object, wanted:object, # values
+    tolerance:float, # as for `exercise`
+) -> bool:
+    "Say whether an answer is a hundred times a share that is wanted."
+    try: return bool(np.all(np.abs(wanted) < 1)) and agree(as_array(given)/100, wanted, tolerance)
+    except TypeError: return False # words, and things of other kinds
+
 def judge(
     name:str, # of an exercise
     answer:object, # a value, or a function where one is asked for
@@ -186,6 +194,8 @@ def judge(
     for text, wrong in this.wrong.items():
         if all(this.agreement(given, wrong)):
             return "mistake", f"not yet. {text}"
+    if is_value and in_per_cent(answer, this.wanted[0], this.tolerance):
+        return "mistake", "not yet. The number is right, but in per cent; enter a share, between 0 and 1."
     return "wrong", f"not yet: {first_difference(this, answer, given)}"
 
 def first_difference(

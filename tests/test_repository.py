@@ -124,14 +124,14 @@ def imported_by(chapter):
 def wrong_imports(chapters):
     """Say which imports go another way than the one.
 
-    The lesson imports data, exercises and lower numbers; the workshop, data; data, nothing but data.
+    The lesson imports data, exercises, sliders and lower numbers; the workshop, data; data, nothing but data.
     """
     by_module, wrong = {chapter.module: chapter for chapter in chapters}, []
     for chapter in chapters:
         for module in imported_by(chapter):
             other = by_module[module]
             if chapter.wing == other.wing == "lesson":
-                well = module == "exercises" or other.name < chapter.name
+                well = module in ("exercises", "sliders") or other.name < chapter.name
             else:
                 well = other.wing == "data" or chapter.wing == other.wing == "workshop"
             if not well: wrong.append(f"{chapter.place} imports {module}")
