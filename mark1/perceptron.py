@@ -421,11 +421,11 @@ def machine_svg(
     texts += [f'<text x="{x + 22:g}" y="{y + letters/3:.1f}" font-size="{letters:g}">'
               f'{escape(label)} {total:+d}</text>'
               for (x, y), label, total in zip(lamps, machine.classes, machine.sums(picture)[0])]
-    words = escape(description(machine, picture))
+    words, parts = escape(description(machine, picture)), "".join(svg_parts(machine, picture, number))
     return (f'<svg xmlns="http://www.w3.org/2000/svg" width="660" height="420" viewBox="0 0 660 420" '
             f'role="img" aria-label="{words}" data-letters="{letters:g}" font-family="sans-serif" '
             f'font-size="20" fill="{COLORS["ink"]}"><title>{words}</title>'
-            f'<rect width="660" height="420" fill="white"/>{"".join(svg_parts(machine, picture, number) + texts)}</svg>')
+            f'<rect width="660" height="420" fill="white"/>{parts}{"".join(texts)}</svg>')
 
 # %% ../nbs/14_perceptron.ipynb #p14rec02
 VERSION = 1 # of a recording; the program that shows it in a browser has the same
