@@ -4,13 +4,12 @@ import tarfile
 
 import pytest
 from mark1.data import sets
-from mark1.data.sets import MANIFEST, check_set, manifest_row
 from mark1.workshop.notebook import data_named, imports, read_chapters
 from nbformat.v4 import new_code_cell, new_notebook
 
 from conftest import ROOT
 
-PACKAGED = [name for name, row in MANIFEST.items() if row.form == "packaged"]
+PACKAGED = [name for name, row in sets.MANIFEST.items() if row.form == "packaged"]
 CHAPTERS = read_chapters(ROOT)
 NEW = """from mark1.data.sets import data_set, fetch, must
 @data_set("two traces of mice", "https://example.org/mice.tgz", "CC0",
@@ -25,12 +24,12 @@ def mice():
 @pytest.mark.parametrize("name", PACKAGED)
 def test_each_packaged_data_set_is_sound(name, tmp_path, monkeypatch):
     monkeypatch.setenv("FASTAI_HOME", str(tmp_path)) # where drawings go
-    check_set(name)
+    sets.check_set(name)
 
 
-@pytest.mark.parametrize("name", MANIFEST)
+@pytest.mark.parametrize("name", sets.MANIFEST)
 def test_each_row_says_what_is_to_be_known(name):
-    row = manifest_row(name)
+    row = sets.manifest_row(name)
     assert row.what and row.licence and row.citation and callable(row.check) and callable(row.get)
     assert row.form in ("packaged", "full") and row.get.__doc__
     if row.form == "full":
@@ -43,7 +42,7 @@ def test_each_row_says_what_is_to_be_known(name):
 def test_a_chapter_gets_its_data_through_the_door(chapter):
     "What packages of data hold is asked for in `data.sets` alone."
     if chapter.module == "data.sets": return
-    packages = {file.partition(":")[0] for row in MANIFEST.values() for file in row.files}
+    packages = {file.partition(":")[0] for row in sets.MANIFEST.values() for file in row.files}
     packages -= {"sklearn", "skimage"} # which hold more than data
     cells = [cell.source for cell in chapter.notebook.cells if cell.cell_type == "code"]
     found = {name for source in cells for name in imports(source)}
@@ -72,12 +71,12 @@ def test_a_new_data_set_is_one_row_and_one_function(
     full = {"MARK1_DATA": "full", "MARK1_MIRROR": serve(tmp_path/"served")}
     use = f"#| data: mice\n{NEW}print(len(list(mice().iterdir())), 'traces')"
     home = toy_repository(_00_mice=["#| label: num-traces\n" + use])
-    before = dict(MANIFEST)
+    before = dict(sets.MANIFEST)
     monkeypatch.setattr(sets, "USED", set())
     try:
         exec(NEW, {})
         assert data_named(new_notebook(cells=[new_code_cell("#| data: mice")])) == ["mice"]
-        with pytest.raises(ValueError, match="did you mean 'mice'"): manifest_row("mise")
+        with pytest.raises(ValueError, match="did you mean 'mice'"): sets.manifest_row("mise")
         with pytest.warns(UserWarning, match="taken on trust"): result = mark1_here("run", cwd=home, **full)
         assert sets.USED == {"mice"} # fetched beforehand
         assert result.returncode == 0, result.stderr
@@ -86,5 +85,5 @@ def test_a_new_data_set_is_one_row_and_one_function(
         assert "example.org" in mark1_here("doctor", MARK1_DATA="full").stdout
         assert packaged.returncode == 1 and "no answer from https://example.org" in packaged.stderr
     finally:
-        MANIFEST.clear()
-        MANIFEST.update(before)
+        sets.MANIFEST.clear()
+        sets.MANIFEST.update(before)

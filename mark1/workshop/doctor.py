@@ -22,8 +22,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from ..data import sets  # whose table is another after `mark1 refresh` has loaded them anew
 from ..data.downloads import data_home
-from ..data.sets import MANIFEST
 from packaging.requirements import Requirement
 
 # %% ../../nbs/workshop/doctor.ipynb #2ffc0e06
@@ -158,7 +158,7 @@ def data_cache() -> Finding:
     folder = next(path for path in (home, *home.parents) if path.exists())
     if not folder.is_dir():
         return finding("data cache", f"{folder} is a file", False, "set FASTAI_HOME to a folder")
-    full = [row for row in MANIFEST.values() if row.form == "full"]
+    full = [row for row in sets.MANIFEST.values() if row.form == "full"]
     there = [row.name for row in full if (home/Path(row.source).stem).is_dir()]
     found = f"{home}, with {', '.join(there) or 'nothing downloaded'}"
     remedy = "set FASTAI_HOME to a folder that you can write to"
@@ -184,7 +184,7 @@ def network(
 ) -> Finding:
     "Say whether the hosts of the full data sets can be reached."
     mirror = os.environ.get("MARK1_MIRROR")
-    sources = [urlsplit(row.source) for row in MANIFEST.values() if row.form == "full"]
+    sources = [urlsplit(row.source) for row in sets.MANIFEST.values() if row.form == "full"]
     hosts = [mirror] if mirror else sorted({f"{source.scheme}://{source.netloc}" for source in sources})
     with ThreadPoolExecutor() as pool:
         silent = [host for host, there in zip(hosts, pool.map(reach, hosts)) if not there]
