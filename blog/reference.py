@@ -8,10 +8,20 @@ from mark1.workshop.notebook import directives
 Definition = ast.FunctionDef | ast.ClassDef | ast.Assign
 
 
+def patched_class(
+    node:ast.stmt, # at the top level of a cell
+) -> str: # '' for all other statements
+    "Name the class of which a function becomes a method, through fastcore's decorator `patch`."
+    decorators = getattr(node, "decorator_list", [])
+    is_patch = isinstance(node, ast.FunctionDef) and "patch" in map(ast.unparse, decorators)
+    return ast.unparse(node.args.args[0].annotation) if is_patch else ""
+
+
 def public_names(
     node:ast.stmt, # at the top level of a cell
 ) -> list[str]: # of a function, a class, or constants
-    "List the public names that a statement defines."
+    "List the public names that a statement defines; a method added to a class is none of them."
+    if patched_class(node): return []
     names = []
     if isinstance(node, (ast.FunctionDef, ast.ClassDef)): names = [node.name]
     for target in getattr(node, "targets", []):
@@ -139,12 +149,14 @@ def documented(
 def module_entries(
     notebook:dict, # as execnb reads it
 ) -> list[dict]: # as of `documented`
-    "List the public definitions that a notebook exports, in its order."
+    "List the public definitions that a notebook exports, in its order, methods with their class."
     entries = []
     for cell in notebook.cells:
         if cell.cell_type != "code" or not {"export", "exports"} & directives(cell.source).keys():
             continue
         comments = comments_of(cell.source)
         for node in ast.parse(cell.source).body:
-            if isinstance(node, Definition): entries += documented(node, comments)
+            owner = [entry for entry in entries if entry["name"] == patched_class(node)]
+            if owner: owner[0]["methods"].append(function_entry(node, comments))
+            elif isinstance(node, Definition): entries += documented(node, comments)
     return entries

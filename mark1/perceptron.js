@@ -209,6 +209,8 @@ function build(el, { recording, lessons, step, picture, changed = () => {} }) {
   const [cards, cardsRow] = choice("Show", "show", [["", "your own"],
     ...recording.pictures.map((_, number) => [number, recording.classes[recording.labels[number]]])]);
   const [label, labelRow] = choice("This is", "label", recording.classes.map((text, number) => [number, text]));
+  const known = recording.pictures.indexOf(picture);
+  if (known >= 0) [cards.value, label.value] = [known, recording.labels[known]];
   const button = (text, act) => element("button", { type: "button", textContent: text, onclick: act });
   const slider = element("input", { type: "range", id: `${name}-step`, min: 0, step: 1, style: { flex: "1 1 12em" } });
   const count = element("span", {});

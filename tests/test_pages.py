@@ -346,6 +346,17 @@ def test_a_class_and_a_constant():
     }
 
 
+def test_a_method_added_later_stands_with_its_class():
+    sources = ['class Machine:\n    "Do."', '@patch\ndef run(self:Machine, far:int=1): # steps\n    "Run."',
+               'def walk(self): "Walk."']
+    notebook = new_notebook(cells=[new_code_cell(f"#| export\n{source}") for source in sources])
+    machine, walk = module_entries(notebook)
+    method, = machine["methods"]
+    assert (walk["name"], walk["kind"]) == ("walk", "function")
+    assert (method["signature"], method["doc"]) == ("run(far=1)", "Run.")
+    assert [entry["name"] for entry in method["parameters"]] == ["far"]
+
+
 WITHOUT_TORCH = ["workshop.notebook", "exercises", "workshop.kernels"]
 
 

@@ -190,6 +190,7 @@ def test_the_page_says_what_the_model_holds(page_of, taught):
     machine, cards, recording = taught
     page = page_of(recording)
     assert spoken(page) == description(machine, cards[0])
+    assert page.get_by_label("Show").input_value() == page.get_by_label("This is").input_value() == "0"
     sums = page.evaluate("(() => { const m = new Machine(recording); "
                          "return recording.pictures.map(p => m.sums(m.fires(m.picture(p)))); })()")
     assert sums == machine.sums(cards).tolist()
