@@ -14,7 +14,7 @@ import numpy as np
 import torch
 import torchvision
 from mark1.data.networks import lite0
-from mark1.fields import boxes, maps, masked_changes, photographs, receptive_fields
+from mark1.fields import boxes, dots_accuracy, maps, masked_changes, photographs, receptive_fields
 from mark1.layers import shuffled, tiles, top_patches
 from mark1.maximisation import likeness, maximise, planted_gabors, structure
 from mark1.occlusion import (
@@ -77,6 +77,10 @@ class Parts:
         outside, inside = zip(*changes)
         return {"units": len(changes), "outside_max": max(outside), "inside_min": min(inside),
                 "lines": len(lines), "line_min": min(lines)}
+
+    def dots(self):
+        "Train networks to tell dots 6 px apart from dots 8 px apart, by the filters of their second layer."
+        return {kernel: [round(dots_accuracy(kernel, seed), 3) for seed in SEEDS] for kernel in (3, 7, 11)}
 
     def patches(self):
         "Count from how many photographs the nine patches of a channel come, on average."
