@@ -133,7 +133,7 @@ def alarms_at(
     texture, truth = screening()
     return confusion(truth == "malignant", texture[:, 0] > threshold)
 
-@exercise("alarm-1", difficulty=2, tolerance=.01,
+@exercise("alarm-1", difficulty=2, tolerance=.002,
           hint="The alarms are a column of the matrix: those that are right and those that are false.",
           mistakes={
     "That is the share of the alarms that are right, the precision; the false ones are the rest.":
