@@ -26,10 +26,12 @@ from fastai.basics import (
     set_seed,
 )
 from fastai.callback.core import Callback
+from fastai.callback.progress import ProgressCallback  # it gives Learners `no_bar`
 from fastai.torch_core import no_random
 from fastcore.basics import noop
 from .data.sets import load
 from .exercises import exercise
+from .sliders import show_small
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 from scipy.stats import binom, binomtest
@@ -324,6 +326,7 @@ def draw_curves(
         axes[0, column].set_title(name[0].upper() + name[1:])
         axes[1, column].set_xlabel("epoch")
     axes[0, 0].legend(fontsize=8)
+    show_small(figure)
 
 # %% ../nbs/04_validation.ipynb #58b9b93e
 def verdict(
