@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['shuffled_digits', 'digits_learner', 'evaluate', 'parameters_of', 'parameter_space', 'one_epoch', 'random_direction',
-           'share_moved', 'along_line', 'flat_share', 'draw_line', 'against_dumb']
+           'share_moved', 'along_line', 'flat_share', 'draw_line']
 
 # %% ../nbs/03_metrics.ipynb #326f805d
 from collections.abc import Callable, Iterable
@@ -195,32 +195,6 @@ def draw_line(
     figure.get_layout_engine().set(wspace=.08)
     plt.show()
 
-# %% ../nbs/03_metrics.ipynb #c82bcea0
-def against_dumb(
-    targets:Iterable, # (n,) right answers, of any type that sorts: list, array, tensor
-    predicted:Iterable, # (n,) a classifier's answers, of the same type
-) -> pd.DataFrame: # rows: the model, the dumb one; columns: accuracy, balanced accuracy, recall of each class
-    """Compare a classifier with always giving the commonest answer.
-
-    `ValueError` for answers that do not fit the targets.
-    """
-    targets, predicted = np.asarray(targets), np.asarray(predicted)
-    if targets.ndim != 1 or targets.shape != predicted.shape:
-        raise ValueError(f"predicted has shape {predicted.shape}, targets {targets.shape}; "
-                         "give one answer for each item")
-    targets, predicted = pd.Series(targets), pd.Series(predicted)
-    if targets.isna().any() or predicted.isna().any():
-        raise ValueError("targets or predicted hold NaN; drop those items")
-    if targets.nunique() < 2:
-        raise ValueError("targets hold fewer than two classes; there is nothing to tell apart")
-    if not predicted.isin(targets).any():
-        raise ValueError("predicted holds no class of targets; name them alike in both")
-    commonest = targets.mode()[0]
-    right = pd.DataFrame({"model": predicted == targets, f"always {commonest}": targets == commonest})
-    recall = right.groupby(targets).mean().T # (2, classes)
-    summary = pd.DataFrame({"accuracy": right.mean(), "balanced accuracy": recall.mean(axis=1)})
-    return summary.join(recall.add_prefix("recall "))
-
 # %% ../nbs/03_metrics.ipynb #6bdb9244
 def some_logits():
     "Make pairs of logits and targets: a near miss, no idea, sure and right, and twenty at random."
@@ -283,56 +257,21 @@ def after_a_twentieth() -> float: # share of nudges that move the error
     A bit more than 0.05, since a nudge over several boundaries counts once."""
     return share_at(.5, 2/20)
 
-# %% ../nbs/03_metrics.ipynb #67ed77eb
-def always_benign() -> pd.Series: # accuracy, balanced accuracy, recalls
-    "Compute what always saying benign gets where one tumour in fifty is malignant."
-    return against_dumb(["malignant"] + 49*["benign"], 50*["benign"]).loc["model"]
-
-@exercise("rare-1", hint="How many of the fifty are wrong? And what is the recall of each class?",
-          tolerance=.001, mistakes={
-    "The first is the accuracy; the error rate is the rest.":
-        lambda: always_benign()[["accuracy", "balanced accuracy"]],
-    "The second is the accuracy again; balanced, both classes count the same.":
-        lambda: [1/50, always_benign()["accuracy"]],
-    "The second is the recall of the malignant alone; take the mean of both.":
-        lambda: [1/50, always_benign()["recall malignant"]],
-    "The first is about the malignant alone; the error rate is about all.":
-        lambda: [1, always_benign()["balanced accuracy"]],
-    "The other way round: the error rate comes first.": lambda: error_and_balanced()[::-1],
-    "Shares, please, between 0 and 1, not percent.": lambda: [100*share for share in error_and_balanced()]})
-def error_and_balanced() -> list[float]: # error rate, balanced accuracy
-    """One of fifty is wrong. Of the recalls one is 1 and the other 0,
-    so their mean is a half, however rare the rare class."""
-    return [1 - always_benign()["accuracy"], always_benign()["balanced accuracy"]]
-
-# %% ../nbs/03_metrics.ipynb #76a76abe
-def some_answers():
-    "Make pairs of targets and answers in words: a class never said, all wrong, and twenty at random."
-    yield np.array(9*["benign"] + ["malignant"]), np.array(10*["benign"])
-    yield np.array(["cat", "dog"]), np.array(["dog", "cat"])
-    rng = np.random.default_rng(0)
-    for _ in range(20):
-        kinds = np.array(["bear", "cat", "dog", "eel"])[:rng.integers(2, 5)]
-        targets = np.append(kinds, rng.choice(kinds, 12))
-        right = rng.random(len(targets)) < .5
-        yield targets, np.where(right, targets, rng.choice(kinds, len(targets)))
-
-def recalls(targets, predicted):
-    return pd.Series(targets == predicted).groupby(targets).mean()
-
-@exercise("recall-1", difficulty=2,
-          hint="np.unique(targets) lists the classes; predicted[targets == 'cat'] is "
-               "what was said of the cats.",
-          cases=list(some_answers()), mistakes={
-    "That is the accuracy, in which a rare class hardly counts.": lambda y, p: (y == p).mean(),
-    "That is the precision, of what was said; recall is of what is true.": lambda y, p: recalls(p, y).mean(),
-    "Divide by the items of the class, not by all.": lambda y, p: (y == p).mean()/len(np.unique(y)),
-    "A class that was never said counts too, with a recall of 0.":
-        lambda y, p: recalls(y, p)[np.unique(p)].mean(),
-    "There may be more than two classes: divide by how many there are.": lambda y, p: recalls(y, p).sum()/2,
-    "That is the recall of one class; take the mean over all.": lambda y, p: recalls(y, p).iloc[-1]})
-def mean_recall(
-    targets:np.ndarray, predicted:np.ndarray, # (n,) words
-) -> float: # 0 to 1
-    "By hand: `np.mean([(predicted[targets == kind] == kind).mean() for kind in np.unique(targets)])`."
-    return against_dumb(targets, predicted).loc["model", "balanced accuracy"]
+# %% ../nbs/03_metrics.ipynb #m3equa01
+@exercise("equal-1", difficulty=1, tolerance=.01,
+          hint="Minus the natural logarithm of the probability that the right class gets.", mistakes={
+    "That is the probability of the right class; cross-entropy is minus its logarithm.": lambda: no_idea(1),
+    "That is the share that is wrong, the error rate.": lambda: 1 - no_idea(1),
+    "That is in bits, with the logarithm to the base 2; nats take the natural one.":
+        lambda: float(np.log2(1/no_idea(1))),
+    "That is to the base 10; nats take the natural logarithm.": lambda: float(np.log10(1/no_idea(1))),
+    "The minus is missing: the logarithm of a probability is negative.": lambda: -no_idea(),
+    "That is with ten classes, as for the digits; here there are four.":
+        lambda: float(F.cross_entropy(torch.zeros(1, 10), torch.tensor([0]))),
+    "A network that is sure and right gets 0; this one has no idea.": lambda: 0})
+def no_idea(
+    power:int=0, # 0 for the cross-entropy, 1 for the probability itself
+) -> float: # nats, or a probability
+    "The right class gets a quarter, and minus the logarithm of a quarter is the logarithm of 4."
+    nats = float(F.cross_entropy(torch.zeros(1, 4), torch.tensor([0])))
+    return float(np.exp(-nats)) if power else nats

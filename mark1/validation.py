@@ -4,24 +4,38 @@
 
 # %% auto #0
 __all__ = ['STYLES', 'wrong_flags', 'holdout_errors', 'error_spread', 'draw_holdouts', 'expected_best_error', 'choose_best',
-           'draw_best', 'rescaled_loss', 'LearningCurves', 'draw_curve_panel', 'draw_curves', 'verdict']
+           'draw_best', 'rescaled_loss', 'LearningCurves', 'digit_loaders', 'two_layers', 'train_digits',
+           'draw_curve_panel', 'draw_curves', 'verdict']
 
 # %% ../nbs/04_validation.ipynb #b7519785
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import cache
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
+from fastai.basics import (
+    CrossEntropyLossFlat,
+    DataLoader,
+    DataLoaders,
+    Learner,
+    RandomSplitter,
+    error_rate,
+    set_seed,
+)
 from fastai.callback.core import Callback
+from fastai.callback.progress import ProgressCallback  # it gives Learners `no_bar`
 from fastai.torch_core import no_random
 from fastcore.basics import noop
+from .data.sets import load
 from .exercises import exercise
+from .sliders import show_small
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 from scipy.stats import binom, binomtest
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 # %% ../nbs/04_validation.ipynb #7f9381dc
@@ -240,6 +254,41 @@ class LearningCurves(Callback):
         "Tell which validation items were judged wrong after each epoch."
         return np.array(self.wrong_rows)
 
+# %% ../nbs/04_validation.ipynb #3847b7e9
+def digit_loaders(
+    seed:int, # of the split
+    noise:float, # share of the training labels to change, 0 to 1
+) -> DataLoaders: # 540 digits to train on, 1,257 held out
+    "Make DataLoaders of the digits, with some of the training labels changed to others."
+    digits = load("digits")
+    inputs = torch.tensor(digits.data/16, dtype=torch.float32)
+    labels = torch.tensor(digits.target)
+    parts = RandomSplitter(.7, seed=seed)(digits.target)
+    train, valid = (torch.tensor(list(part)) for part in parts)
+    changed = train[torch.randperm(len(train))[:int(noise*len(train))]]
+    labels[changed] = (labels[changed] + torch.randint(1, 10, changed.shape)) % 10
+    training = DataLoader(list(zip(inputs[train], labels[train])), bs=90, shuffle=True, num_workers=0)
+    held_out = DataLoader(list(zip(inputs[valid], labels[valid])), bs=2000, num_workers=0)
+    return DataLoaders(training, held_out)
+
+def two_layers() -> nn.Module:
+    "Build a network from 64 pixels to 10 classes, with two hidden layers."
+    return nn.Sequential(nn.Linear(64, 200), nn.ReLU(), nn.Linear(200, 200), nn.ReLU(), nn.Linear(200, 10))
+
+def train_digits(
+    seed:int, # of the split, the network and the order of training
+    noise:float, # share of the training labels to change, 0 to 1
+    network:Callable=two_layers, # makes a fresh one
+    epochs:int=40,
+    cbs:list|None=None, # callbacks; `LearningCurves` if not given
+) -> Learner: # trained; its metric is the error rate
+    "Train a network on digits, watched by `LearningCurves`."
+    set_seed(seed, reproducible=True)
+    learn = Learner(digit_loaders(seed, noise), network(), loss_func=CrossEntropyLossFlat(),
+                    metrics=error_rate, cbs=[LearningCurves()] if cbs is None else cbs)
+    with learn.no_bar(), learn.no_logging(): learn.fit(epochs, 1e-2) # learning rate: the size of a step
+    return learn
+
 # %% ../nbs/04_validation.ipynb #v04curves
 STYLES = {"train": ("C0", "--", "training set"), "valid": ("C3", "-", "validation set"),
           "rescaled": ("black", ":", "validation set, at the best temperature")}
@@ -277,6 +326,7 @@ def draw_curves(
         axes[0, column].set_title(name[0].upper() + name[1:])
         axes[1, column].set_xlabel("epoch")
     axes[0, 0].legend(fontsize=8)
+    show_small(figure)
 
 # %% ../nbs/04_validation.ipynb #58b9b93e
 def verdict(
@@ -446,3 +496,25 @@ def newly(
     """McNemar's test needs these two numbers only:
     items that did not change sides say nothing about the change."""
     return verdict([1, 2], [then, now])[["newly_wrong", "newly_right"]].tolist()
+
+# %% ../nbs/04_validation.ipynb #v04againa
+@cache
+def error_after(
+    epochs:int,
+    noise:float=.2, # share of the training labels changed
+) -> float: # error rate, 0 to 1
+    "Train the network of seed 0, and measure it at the end."
+    learn = train_digits(0, noise, epochs=epochs, cbs=[])
+    with learn.no_bar(), learn.no_logging(): return float(learn.validate()[1])
+
+@exercise("again-1", difficulty=2, tolerance=.02,
+          hint="train_digits(0, .2, epochs=10).validate() gives the held-out loss and error rate.", mistakes={
+    "That is after 40 epochs still: by then it has learned the wrong labels by heart.":
+        lambda: error_after(40),
+    "That is with the labels as they are; a fifth of the training labels is to be wrong.":
+        lambda: error_after(10, 0.),
+    "That is the share it gets right; the error rate is the rest.": lambda: 1 - error_after(10)})
+def stopped_early() -> float: # error rate, 0 to 1
+    """After 10 epochs it has learned the digits, but not yet the wrong labels by heart.
+    The choice of 10 was made by looking at held-out digits, so an honest error needs a test set."""
+    return error_after(10)
