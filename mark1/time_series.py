@@ -17,7 +17,6 @@ import numpy as np
 import pandas as pd
 from .data.sets import r_data
 from .exercises import exercise
-from .sliders import show_small
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 from sklearn.base import BaseEstimator, clone
 from sklearn.compose import make_column_transformer
@@ -338,7 +337,7 @@ def draw_ratios(
         axis.minorticks_off()
     axes[0, 0].set_yticks([-place for place in range(len(names))], list(names))
     axes[0, -1].legend(fontsize=9, loc="lower right")
-    show_small(figure)
+    plt.show()
 
 # %% ../nbs/05_time_series.ipynb #e87cce7c
 def shuffle_years(

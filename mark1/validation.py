@@ -31,7 +31,6 @@ from fastai.torch_core import no_random
 from fastcore.basics import noop
 from .data.sets import load
 from .exercises import exercise
-from .sliders import show_small
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 from scipy.stats import binom, binomtest
@@ -326,7 +325,7 @@ def draw_curves(
         axes[0, column].set_title(name[0].upper() + name[1:])
         axes[1, column].set_xlabel("epoch")
     axes[0, 0].legend(fontsize=8)
-    show_small(figure)
+    plt.show()
 
 # %% ../nbs/04_validation.ipynb #58b9b93e
 def verdict(
