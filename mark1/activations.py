@@ -500,10 +500,15 @@ def shares_wrong(
     counts:dict[str, dict[str, dict[str, int]]], # pictures to ways to seeds to wrong answers
     of:int, # pictures held out
     way:str,
+    seeds:range=range(5),
 ) -> dict[int, np.ndarray]: # pictures to learn from, to the shares of the seeds, 0 to 1
     "Read the learning curve of one way to train, where it was measured."
-    sizes = sorted((size for size in counts if way in counts[size]), key=int)
-    return {int(size): np.array([*counts[size][way].values()])/of for size in sizes}
+    curve = {}
+    for size in sorted(counts, key=int):
+        found = [counts[size].get(way, {}).get(str(seed)) for seed in seeds]
+        shares = [wrong/of for wrong in found if wrong is not None]
+        if shares: curve[int(size)] = np.array(shares)
+    return curve
 
 # %% ../nbs/06_activations.ipynb #a06curv2
 def draw_curves(
