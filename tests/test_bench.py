@@ -66,7 +66,8 @@ TYPED = { # what each takes
     "experiments/first_model.py": ["ARCHIVE"], "experiments/five_folds.py": ["ARCHIVE", "--threads"],
     "experiments/learning_curve.py": ["ARCHIVE", "--sets", "--seeds", "--sizes"],
     "experiments/forgetting.py": ["--seeds"], "experiments/layers.py": ["gabor digits"],
-    "experiments/zoo.py": ["--times", "--counts"]}
+    "experiments/zoo.py": ["--times", "--counts"],
+    "benchmarks/mouse.py": ["--rounds"], "experiments/mouse.py": ["ARCHIVE"]}
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -87,7 +88,8 @@ def test_a_part_or_archive_that_is_absent_is_named(monkeypatch, capsys):
     for script, word, said in [("layers", "gabors", "there is no part 'gabors'"),
                                ("first_model", "gone.tgz", "there is no file gone.tgz"),
                                ("five_folds", "gone.tgz", "no photographs at gone.tgz"),
-                               ("learning_curve", "gone.tgz", "no photographs at gone.tgz")]:
+                               ("learning_curve", "gone.tgz", "no photographs at gone.tgz"),
+                               ("mouse", "gone.tgz", "there is no file gone.tgz")]:
         monkeypatch.syspath_prepend(ROOT/"experiments")
         monkeypatch.setattr(sys, "argv", [script, word])
         path = ROOT/"experiments"/f"{script}.py"

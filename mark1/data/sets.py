@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['MANIFEST', 'USED', 'SKIMAGE', 'DataSet', 'data_set', 'manifest_row', 'load', 'packaged_files', 'check_set', 'must',
            'digits', 'mnist', 'faces', 'tumours', 'r_data', 'penguins', 'photographs', 'lite0_weights', 'drawings',
-           'is_original', 'obtain', 'fetch', 'check_once', 'pets', 'is_cat', 'cats_and_dogs']
+           'is_original', 'obtain', 'fetch', 'check_once', 'pets', 'is_cat', 'cats_and_dogs', 'check_events', 'traces',
+           'mouse_sessions', 'mouse_events']
 
 # %% ../../nbs/data/sets.ipynb #a72bb5ce
 import gzip
@@ -36,6 +37,7 @@ from mark1.data.downloads import (
 from .drawings import draw_animal
 from .files import checksum, data_form, did_you_mean, move_into_place, staged
 from .pictures import check_pictures
+from .traces import make_traces, read_sessions
 
 # %% ../../nbs/data/sets.ipynb #e9b3e39c
 @dataclass(frozen=True)
@@ -54,6 +56,13 @@ class DataSet:
     citation:str=""
     holds:str="" # pattern of the files in an archive, for instance 'images/*.jpg'
     count:int=0 # of those files
+    archive:str="" # its file name, where a mirror serves it by another than the address ends in
+    folder:str="" # that the archive holds, where it has another name than the archive
+
+    @property
+    def archive_name(self) -> str: return self.archive or Path(self.source).name
+    @property
+    def folder_name(self) -> str: return self.folder or Path(self.archive_name).stem
 
 MANIFEST = {} # name to row
 USED = set() # names of the data sets that this process has got
@@ -245,7 +254,11 @@ def is_original(
     archive:Path,
     row:DataSet, # of the manifest
 ) -> bool: # whether size and MD5 of the first MiB are those listed
-    "Say whether an archive is the one that the course uses."
+    """Say whether an archive is the one that the course uses.
+
+    Where the row lists no checksum, because the archive is packed anew for each download, nothing can say so.
+    """
+    if not row.checksum: return False
     with open(archive, "rb") as file: start = hashlib.md5(file.read(2**20)).hexdigest()
     return (archive.stat().st_size, f"md5-1MiB:{start}") == (row.bytes, row.checksum)
 
@@ -259,7 +272,7 @@ def obtain(
 ):
     "Download, check and unpack an archive into its place. `ValueError` when it is not what it should be."
     partial = original.with_suffix(".partial")
-    archive = partial/Path(row.source).name
+    archive = partial/row.archive_name
     unpacked = partial/"unpacked"
     partial.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(unpacked, ignore_errors=True) # of a run that was killed
@@ -267,11 +280,12 @@ def obtain(
         download(address, archive, progress)
         known = is_original(archive, row)
         if address != row.source: check_mirrored(archive, address, known)
-        elif not known: raise ValueError("its size or its MD5 is not the one listed")
+        elif row.checksum and not known: raise ValueError("its size or its MD5 is not the one listed")
         unpack(archive, unpacked)
         if not any((unpacked/copy.name).glob(row.holds)):
             raise ValueError(f"it has nothing like {copy.name}/{row.holds}")
-        move_into_place(unpacked/copy.name, original if known else copy)
+        is_the_original = known or address == row.source
+        move_into_place(unpacked/copy.name, original if is_the_original else copy)
     except (ValueError, EOFError, gzip.BadGzipFile, zlib.error, tarfile.TarError) as error:
         shutil.rmtree(partial)
         raise ValueError(f"the archive from {address} cannot be used: {error}; {remedy('archive')}") from None
@@ -285,14 +299,14 @@ def fetch(
 ) -> Path: # the folder that its archive holds
     "Find a full data set, or download, check and unpack it. `OSError` or `ValueError` with the remedy."
     row = manifest_row(name)
-    address = archive_address(row.source)
-    folder = Path(row.source).stem
+    address = archive_address(row.source, row.archive_name)
+    folder = row.folder_name
     original = data_home()/folder # where fastai looks for it
     copy = data_home()/f"mirror-{hashlib.sha256(address.encode()).hexdigest()[:8]}"/folder
     found = lambda: next((home for home in (original, copy) if home.exists()), None)
     with writing_to_cache():
         if not found():
-            with alone(Path(row.source).name):
+            with alone(row.archive_name):
                 if not found(): obtain(row, address, original, copy, progress)
         home = found()
         count = sum(1 for _ in home.glob(row.holds))
@@ -337,3 +351,38 @@ def cats_and_dogs(
 ) -> Path: # folder of pictures, `is_cat(path.name)` their label
     "Find pictures of cats and dogs in the form that `MARK1_DATA` asks for: drawings, or photographs."
     return drawings() if data_form() == "packaged" else pets()
+
+# %% ../../nbs/data/sets.ipynb #set9tr
+def check_events(
+    table, # of events, as `traces` gives it
+):
+    "Check that a table of events has its columns, and people with sessions. `ValueError` otherwise."
+    columns = ["person", "session", "time", "x", "y", "state"]
+    missing = [name for name in columns if name not in table]
+    must(not missing, f"the table of events should have a column {missing[:1]}")
+    must(len(table) > 0 and table.state.eq("Move").any(), "it should hold movements")
+
+@data_set("144,000 made events of a mouse: six people, and two bots in the same places", "mark1.data.traces",
+          "Apache-2.0", check_events, citation="made from seeds")
+def traces(): # a table of events: maker, person, session, time (s), x, y (px), state
+    "Make the traces of six people and of two bots."
+    return make_traces()
+
+@data_set("recorded sessions of ten people's mice at a remote desktop",
+          "https://github.com/balabit/Mouse-Dynamics-Challenge/archive/refs/heads/master.tar.gz",
+          "free for research, to be cited", check_events, "full",
+          citation="Fülöp, Kovács, Kurics and Windhager-Pokol, Balabit Mouse Dynamics Challenge, 2016",
+          holds="training_files/*/session_*", count=65,
+          archive="mouse-dynamics-challenge.tgz", folder="Mouse-Dynamics-Challenge-master")
+def mouse_sessions(
+    most:int|None=10_000, # events to read of each session, from its beginning; None: all
+): # a table of events: person, session, time (s), x, y (px), state
+    "Read the sessions of the Balabit Mouse Dynamics Challenge, or fetch them."
+    return read_sessions(fetch("mouse_sessions")/"training_files", most)
+
+def mouse_events(): # as `mouse_sessions`
+    "Get people's events in the form that `MARK1_DATA` asks for: made, or recorded."
+    if data_form() == "full": return mouse_sessions()
+    made = traces()
+    people = made[made.maker == "person"]
+    return people.drop(columns="maker").reset_index(drop=True)
