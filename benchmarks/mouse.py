@@ -29,7 +29,8 @@ def by_pillow(events, table):
     for places, down in windows_in_turn(events, table):
         picture = Image.new("RGB", (SIZE, SIZE))
         brush = ImageDraw.Draw(picture)
-        for x, y in np.rint(places[down]).astype(int).tolist(): brush.rectangle((x - 1, y - 1, x + 1, y + 1), fill=(WHITE,)*3)
+        for x, y in np.rint(places[down]).astype(int).tolist():
+            brush.rectangle((x - 1, y - 1, x + 1, y + 1), fill=(WHITE,)*3)
         brush.line([tuple(place) for place in np.rint(places).astype(int).tolist()], fill=(GREY,)*3)
         pictures.append(np.asarray(picture))
     return np.stack(pictures)

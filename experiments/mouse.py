@@ -112,7 +112,8 @@ def measure_owner(
 
 def main():
     parser = parser_for(__doc__)
-    parser.add_argument("archive", nargs="?", type=Path, help="of the recordings, mouse-dynamics-challenge.tgz")
+    parser.add_argument("archive", nargs="?", type=Path,
+                        help="of the recordings, mouse-dynamics-challenge.tgz")
     archive = parser.parse_args().archive
     if archive and not archive.is_file(): parser.error(f"there is no file {archive}")
     use_one_thread()
