@@ -194,7 +194,7 @@ function build(el, { recording, lessons, step, picture, changed = () => {} }) {
     `Retina of ${side} by ${side} cells. Arrow keys move, the space bar turns a cell on or off, Delete clears.`,
     "aria-describedby": `${name}-said` });
   retina.append(make("rect", { x: 14, y: 102, width: 240, height: 240, fill: "white", "fill-opacity": 0 }), cursor);
-  const svg = make("svg", { viewBox: "0 0 660 420", "font-family": "sans-serif", fill: COLORS.ink });
+  const svg = make("svg", { viewBox: "0 0 660 420", role: "presentation", "font-family": "sans-serif", fill: COLORS.ink });
   Object.assign(svg.style, { width: "100%", maxWidth: "660px", display: "block", touchAction: "pan-y" });
   Object.assign(retina.style, { cursor: "crosshair", touchAction: "none", outline: "none" });
   svg.append(make("rect", { width: 660, height: 420, fill: "white" }), drawing, retina);
@@ -349,7 +349,7 @@ function build(el, { recording, lessons, step, picture, changed = () => {} }) {
 /** Show a recorded training in an element of any page; give a function that stops it. */
 export function mount(el, recording) {
   const { lessons = [], pictures = [] } = recording || {};
-  return build(el, { recording, lessons, step: lessons.length, picture: pictures[recording?.shown || 0] });
+  return build(el, { recording, lessons, step: lessons.length, picture: recording?.picture || pictures[0] });
 }
 
 /** What anywidget calls. */

@@ -6,9 +6,11 @@ import shutil
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
+import nbformat
 import numpy as np
 import pytest
 from mark1.perceptron import (
+    RECORDING,
     VERSION,
     Perceptron,
     Playground,
@@ -161,6 +163,7 @@ def page_of(browser, tmp_path):
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.goto(f"http://127.0.0.1:{server.server_port}/")
+        if options.get("java_script_enabled", True): page.locator("#machine p").first.wait_for()
         return page
     yield open_page
     for context in contexts: context.close()
@@ -184,6 +187,15 @@ def draw_bar(page, row, first, last):
     page.mouse.down()
     page.mouse.move(*at(page, row, last), steps=40)
     page.mouse.up()
+
+
+def test_a_stored_output_is_enough_for_a_page(page_of):
+    "The notebook keeps the recording beside the drawing; what the page then says is what the drawing says."
+    notebook = nbformat.read(ROOT/"nbs"/"14_perceptron.ipynb", as_version=4)
+    data = notebook.cells[1].outputs[0].data
+    assert data.keys() == {"text/plain", "image/svg+xml", RECORDING}
+    assert data["text/plain"] in data["image/svg+xml"]
+    assert spoken(page_of(json.loads(data[RECORDING]))) == data["text/plain"]
 
 
 def test_the_page_says_what_the_model_holds(page_of, taught):
