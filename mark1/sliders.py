@@ -66,7 +66,7 @@ def small_png(
 ) -> bytes:
     "Write a figure as a PNG of 64 colours, a third as large as one of all colours."
     full, small = BytesIO(), BytesIO()
-    figure.savefig(full, format="png")
+    figure.savefig(full, format="png", bbox_inches="tight", pad_inches=.06)
     plt.close(figure)
     Image.open(full).convert("RGB").quantize(64, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
     return small.getvalue()
