@@ -65,7 +65,7 @@ def small_png(
 ) -> bytes:
     "Write a figure as a PNG of 64 colours: one that follows a slider has to be small."
     full, small = BytesIO(), BytesIO()
-    figure.savefig(full, format="png")
+    figure.savefig(full, format="png", bbox_inches="tight", pad_inches=.06)
     plt.close(figure)
     Image.open(full).convert("RGB").quantize(64, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
     return small.getvalue()
