@@ -12,8 +12,7 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
-from mark1.data.files import staged
-from mark1.zoo import in_turn
+from mark1.data.files import in_turn, staged
 from rich.console import Console
 from rich.table import Table
 

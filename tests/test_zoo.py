@@ -1,4 +1,4 @@
-"What chapter 11 says to bad input, and that it asks nothing of any network."
+"What the chapters 11 say to bad input, and that it asks nothing of any network."
 import json
 import subprocess
 import sys
@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from mark1.card import LITE0, verify
 from mark1.data.networks import lite0
 from mark1.data.sets import lite0_weights
-from mark1.zoo import LITE0, build, fill_in, find, front, listing, ratios, search, sizes, verify
+from mark1.zoo import build, fill_in, find, front, listing, ratios, search, sizes
 from torch import nn
 
 from conftest import ROOT
@@ -160,7 +161,8 @@ import socket
 def refuse(*args, **kwargs): raise AssertionError("asked the network")
 socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
 from mark1.data.networks import lite0
-from mark1.zoo import LITE0, build, listing, search, sizes, verify
+from mark1.card import LITE0, verify
+from mark1.zoo import build, listing, search, sizes
 assert len(listing()) > 1900 and verify(LITE0, lite0()).holds.all()
 print(int(sizes(build("resnet18.a1_in1k")).parameters))
 """
