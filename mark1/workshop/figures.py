@@ -27,13 +27,17 @@ def in_few_bytes(
 # %% ../../nbs/workshop/figures.ipynb #fig00008
 class FigureCanvas(FigureCanvasAgg):
     "Draw a figure into an SVG that holds a picture of it; `dpi` is twice what the page shows."
+    def picture(self) -> Image.Image: # RGB
+        "Draw the figure's pixels."
+        self.draw()
+        return Image.fromarray(np.asarray(self.buffer_rgba())).convert("RGB")
+
     def print_svg(self,
         file, # takes bytes
         **kwargs, # metadata, which such an SVG has no place for
     ):
         "Write the figure, and note how high its smallest letters are on the page."
-        self.draw()
-        picture = Image.fromarray(np.asarray(self.buffer_rgba())).convert("RGB")
+        picture = self.picture()
         kind, content = in_few_bytes(picture)
         width, height = (size/2 for size in picture.size)
         texts = [text for text in self.figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
@@ -42,3 +46,10 @@ class FigureCanvas(FigureCanvasAgg):
 width="{width:g}" height="{height:g}" viewBox="0 0 {width:g} {height:g}" data-letters="{letters:.3g}">
 <image width="{width:g}" height="{height:g}" \
 xlink:href="data:image/{kind};base64,{b64encode(content).decode()}"/></svg>'''.encode())
+
+    def print_png(self,
+        file, # takes bytes
+        **kwargs, # metadata, which is left out
+    ):
+        "Write the figure as small as the page shows it, in 64 colours."
+        self.picture().reduce(2).quantize(64).save(file, "png", optimize=True)

@@ -6,8 +6,8 @@
 __all__ = ['GOT', 'HEAVY', 'default_limit', 'notebook_client', 'overwritten', 'join_streams', 'Result', 'seconds_of',
            'why_stopped', 'wrong_data', 'execute_chapter', 'end_kernels', 'Reporter', 'heaviest_first',
            'jobs_at_a_time', 'warm_up', 'run_chapters', 'result_table', 'slowest_table', 'chosen', 'run',
-           'packaged_only', 'refresh', 'store_outputs', 'write_readme', 'edited', 'chosen_to_test', 'test_commands',
-           'test', 'lab', 'doctor', 'command_line', 'fault', 'main']
+           'packaged_only', 'refresh', 'store_outputs', 'store_results', 'write_readme', 'edited', 'chosen_to_test',
+           'test_commands', 'test', 'lab', 'doctor', 'command_line', 'fault', 'main']
 
 # %% ../../nbs/workshop/runner.ipynb #1bc6eb4c
 import argparse
@@ -415,15 +415,14 @@ def refresh(
         subprocess.run(["nbdev_export"], check=True)
         importlib.reload(sets) # the export may have brought a new data set
         found = chosen(root, chapters, changed)
-        if not chapters:
-            index = read_chapter(root/"nbs"/"index.ipynb", root/setting("lib_path"))
-            found.append(index) # always: it lists the chapters by their titles
         warm_up(found)
         results = run_chapters(found, root/"_run", jobs=jobs, cell_limit=cell_limit)
-        for result in results:
-            if result.error:
-                print(f"mark1: {result.error}; its stored outputs stay as they were", file=sys.stderr)
-            else: print(f"{result.chapter.name}: {store_outputs(result, root)} cells changed")
+        store_results(results, root)
+        if not chapters: # last and always: it lists the chapters by their titles, and shows a stored figure
+            index = read_chapter(root/"nbs"/"index.ipynb", root/setting("lib_path"))
+            last = run_chapters([index], root/"_run", cell_limit=cell_limit)
+            store_results(last, root)
+            results += last
         if timing: Console().print(slowest_table(results))
         write_readme(root)
     return int(any(result.error for result in results))
@@ -444,6 +443,16 @@ def store_outputs(
         nbformat.write(today.notebook, fresh)
         nbdev_clean(str(fresh))
     return len(cells)
+
+def store_results(
+    results:list[Result],
+    root:Path, # the repository
+):
+    "Write the fresh outputs of chapters into their files, and say what became of each."
+    for result in results:
+        if result.error:
+            print(f"mark1: {result.error}; its stored outputs stay as they were", file=sys.stderr)
+        else: print(f"{result.chapter.name}: {store_outputs(result, root)} cells changed")
 
 def write_readme(
     root:Path, # the repository
