@@ -332,7 +332,7 @@ def test_figures_are_sharp_and_can_be_read_on_a_telephone(path):
         kept = drawn[0].get("{http://www.w3.org/1999/xlink}href").partition("base64,")[2]
         picture = Image.open(BytesIO(b64decode(kept)))
         assert picture.size == (2*width, 2*height), label
-        small = Image.open(BytesIO(b64decode(data["image/png"]))) # for JupyterLab, before it trusts the notebook
+        small = Image.open(BytesIO(b64decode(data["image/png"]))) # for notebooks that are not trusted
         assert abs(small.width - width) <= 1, label
         assert "transparency" not in picture.info and picture.mode in ("P", "RGB"), label
         on_a_telephone = letters*min(1, 390/width)
