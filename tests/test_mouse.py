@@ -263,6 +263,7 @@ def test_a_folder_without_sessions(tmp_path):
     with pytest.raises(ValueError, match="holds no sessions"): read_sessions(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_chapter_on_real_recordings(mark1, serve, copied_repository, tmp_path):
     "Its cells, on recordings that came through a mirror on the loopback address."
     if not os.path.isfile(RECORDINGS):
