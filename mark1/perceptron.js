@@ -150,11 +150,12 @@ function draw(parent, machine, light) {
   dots(at.lamps.filter((_, number) => sums[number] <= 0), 2 * radius, "silent");
   dots(lit, 2 * radius + 4, "ink");
   dots(lit, 2 * radius, "light");
-  const size = Math.min(20, 0.62 * at.row);
+  const said = machine.classes.map((name, number) => `${name} ${sums[number] < 0 ? "" : "+"}${sums[number]}`);
+  const size = Math.min(20, 0.62 * at.row, 155 / Math.max(...said.map((text) => text.length)));
   const heads = [[14, "retina"], [302, `dials of ${machine.classes[lamp]}`], [530, "lamps"]];
   for (const [x, text] of heads) nodes.push(make("text", { x, y: 26, "font-size": 20 }, text));
-  at.lamps.forEach(([x, y], number) => nodes.push(make("text", { x: x + 22, y: y + size / 3, "font-size": size },
-    `${machine.classes[number]} ${sums[number] < 0 ? "" : "+"}${sums[number]}`)));
+  at.lamps.forEach(([x, y], number) => nodes.push(
+    make("text", { x: x + 22, y: y + size / 3, "font-size": size }, said[number])));
   parent.replaceChildren(...nodes);
   const on = machine.classes.filter((_, number) => sums[number] > 0);
   return `Perceptron: ${light.reduce((a, b) => a + b, 0)} of ${light.length} photocells are in the light, `

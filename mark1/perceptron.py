@@ -416,12 +416,13 @@ def machine_svg(
     "Draw what the machine holds and what it does with a picture. `ValueError` for a lamp that is no class."
     name = lamp or machine.answers(picture)[0] or machine.classes[0]
     number = int(machine.targets([name])[0].argmax())
-    lamps, letters = places(machine)["lamps"], min(20, .62*places(machine)["sizes"][2])
+    said = [f"{label} {total:+d}" for label, total in zip(machine.classes, machine.sums(picture)[0])]
+    lamps, row = places(machine)["lamps"], places(machine)["sizes"][2]
+    letters = min(20, .62*row, 155/max(map(len, said))) # in the height and the width that there is
     texts = [f'<text x="{x}" y="26">{escape(text)}</text>'
              for x, text in ((14, "retina"), (302, f"dials of {name}"), (530, "lamps"))]
     texts += [f'<text x="{x + 22:g}" y="{y + letters/3:.1f}" font-size="{letters:g}">'
-              f'{escape(label)} {total:+d}</text>'
-              for (x, y), label, total in zip(lamps, machine.classes, machine.sums(picture)[0])]
+              f'{escape(text)}</text>' for (x, y), text in zip(lamps, said)]
     words, parts = escape(description(machine, picture)), "".join(svg_parts(machine, picture, number))
     return (f'<svg xmlns="http://www.w3.org/2000/svg" width="660" height="420" viewBox="0 0 660 420" '
             f'role="img" aria-label="{words}" data-letters="{letters:g}" font-family="sans-serif" '
