@@ -76,6 +76,7 @@ def check_room(
 # %% ../../nbs/data/downloads.ipynb #364cd199
 def archive_address(
     url:str, # of the original
+    name:str="", # of the archive on a mirror; the end of `url` if not given
 ) -> str: # the same file on the mirror, if MARK1_MIRROR names one
     "Give the address to fetch an archive from. `ValueError` for a mirror that is no web address."
     mirror = os.environ.get("MARK1_MIRROR")
@@ -83,7 +84,7 @@ def archive_address(
     parts = urlsplit(mirror)
     if parts.scheme not in ("http", "https") or not parts.netloc or not mirror.isascii():
         raise ValueError(f"MARK1_MIRROR is {mirror!r}; set it to an address such as http://classroom:8000/")
-    return f"{mirror.rstrip('/')}/{Path(url).name}"
+    return f"{mirror.rstrip('/')}/{name or Path(url).name}"
 
 def ask(
     address:str,

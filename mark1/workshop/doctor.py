@@ -159,7 +159,7 @@ def data_cache() -> Finding:
     if not folder.is_dir():
         return finding("data cache", f"{folder} is a file", False, "set FASTAI_HOME to a folder")
     full = [row for row in MANIFEST.values() if row.form == "full"]
-    there = [row.name for row in full if (home/Path(row.source).stem).is_dir()]
+    there = [row.name for row in full if (home/Path(row.archive_name).stem).is_dir()]
     found = f"{home}, with {', '.join(there) or 'nothing downloaded'}"
     remedy = "set FASTAI_HOME to a folder that you can write to"
     return finding("data cache", found, os.access(folder, os.W_OK), remedy)
