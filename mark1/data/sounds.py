@@ -142,8 +142,8 @@ def take(
     number:int, # of the take
     rate:int=RATE, # samples in a second
 ) -> np.ndarray: # (rate,) a second of sound, from -1 to 1
-    "Play one take of an instrument, at a pitch of 130 to 520 Hz. The same numbers give the same sound."
+    "Play one take of an instrument, at a pitch of 200 to 400 Hz. The same numbers give the same sound."
     rng = np.random.default_rng([[*KINDS].index(kind), maker, number, 7])
-    pitch, loud = 130*4**rng.random(), rng.uniform(.3, 1)
+    pitch, loud = 200*2**rng.random(), rng.uniform(.3, 1)
     noise, start = rng.uniform(.005, .04), rng.uniform(.02, .2)
     return loud*play(kind, pitch, maker, 1., rate, noise, int(rng.integers(2**31)), start)
