@@ -1,6 +1,6 @@
 """Measure with five seeds what chapter 08 quotes, and on spoken digits what a promise is worth.
 
-    python experiments/sound.py [--archive ARCHIVE]     some five minutes
+    python experiments/sound.py [--archive ARCHIVE] [PART …]     some five minutes
 
 Rising against falling tones, seen in five ways; eight kinds of instrument, pretrained or with random weights;
 then, on an archive of the Free Spoken Digit Dataset, three ways to hold out against a voice put away.
@@ -31,6 +31,7 @@ from shared import keep, kept, parser_for, use_one_thread
 RESULT = Path(__file__).with_suffix(".json")
 SHARED = Path(__file__).resolve().parent.parent.parent/"shared"/"data"/"free-spoken-digit-dataset.tgz"
 SEEDS = range(5)
+PARTS = ["rising", "kinds", "voices"]
 
 
 def rising() -> dict[str, list[int]]: # view to wrong answers of 100, one a seed
@@ -43,12 +44,13 @@ def rising() -> dict[str, list[int]]: # view to wrong answers of 100, one a seed
     return counts
 
 
-def trained(table, pictures, seed, pretrained):
-    "Train as chapter 08's first cell does; count wrong answers."
+def trained(table, pictures, seed, pretrained, frozen=True):
+    "Train as chapter 08's first cell does, or all of the network; count wrong answers."
     set_seed(seed, reproducible=True)
     dls = ImageDataLoaders.from_lists(".", pictures, [*table.label], valid_pct=.2, seed=seed, bs=16,
                                       num_workers=0)
     learn = vision_learner(dls, backbone(), metrics=error_rate, pretrained=pretrained)
+    (learn.freeze if frozen else learn.unfreeze)()
     with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(4, 1e-2)
     with learn.no_bar(): probabilities, targets = learn.get_preds()
     return int((probabilities.argmax(1) != targets).sum()), len(targets)
@@ -59,10 +61,13 @@ def kinds() -> dict: # arm to wrong answers, one a seed; 'of'
     table = sound_table(instruments())
     pictures = sound_pictures(table.path)
     x, labels = small_features(pictures), table.label.to_numpy()
-    counts = {"pretrained": [], "random weights": [], "logistic regression": []}
+    arms = {"pretrained": (True, True),
+            "random weights": (False, True),
+            "random, all trained": (False, False)}
+    counts = {name: [] for name in [*arms, "logistic regression"]}
     for seed in SEEDS:
-        for name in ("pretrained", "random weights"):
-            wrong, of = trained(table, pictures, seed, name == "pretrained")
+        for name, arm in arms.items():
+            wrong, of = trained(table, pictures, seed, *arm)
             counts[name].append(wrong)
         held_out = np.zeros(len(x), bool)
         held_out[np.random.default_rng(seed).permutation(len(x))[:of]] = True
@@ -94,9 +99,12 @@ def voices(
 if __name__ == "__main__":
     parser = parser_for(__doc__)
     parser.add_argument("--archive", type=Path, default=SHARED, help="of the Free Spoken Digit Dataset")
-    parser.add_argument("parts", nargs="*", default=["rising", "kinds", "voices"],
-                        help="all three if not given")
+    parser.add_argument("parts", nargs="*", default=PARTS, help=f"{', '.join(PARTS)}; all if not given")
     options = parser.parse_args()
+    unknown = [part for part in options.parts if part not in PARTS]
+    if unknown: parser.error(f"there is no part {unknown[0]!r}; there are {', '.join(PARTS)}")
+    if options.archive != SHARED and not options.archive.is_file():
+        parser.error(f"there is no file {options.archive}")
     use_one_thread()
     figures = kept(RESULT)
     if "rising" in options.parts: figures["rising"] = rising()

@@ -18,8 +18,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
-from fastai.data.core import DataLoaders
-from fastai.data.load import DataLoader
 from fastai.learner import Learner
 from fastai.torch_core import set_seed
 from .data.sounds import RATE, chirps
@@ -34,7 +32,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 from torch.nn import functional as F
-from torch.utils.data import TensorDataset
 
 # %% ../nbs/08_sound.ipynb #s8read1
 def check_wave(
@@ -155,7 +152,7 @@ def draw_sound(
     right.set(title="spectrum", xlabel="frequency, kHz", ylabel="level, dB", ylim=(-80, 3))
     power = spectrogram(wave, window)
     level = 10*np.log10((power/power.max()).clip(1e-8))
-    shown = dict(origin="lower", aspect="auto", cmap="magma")
+    shown = dict(origin="lower", aspect="auto", cmap=plt.get_cmap("magma", 10), interpolation="nearest")
     low.imshow(level, extent=(0, seconds, 0, rate/2000), **shown)
     low.set(title="spectrogram", xlabel="time, s", ylabel="frequency, kHz")
     bar = last.imshow(log_mel(wave, rate, window), extent=(0, seconds, 0, mel(rate/2)), **shown)
@@ -204,12 +201,18 @@ def held_out_wrong(
     set_seed(seed, reproducible=True)
     parts = train_test_split(torch.tensor(x, dtype=torch.float32), torch.tensor(y), random_state=seed)
     train_x, valid_x, train_y, valid_y = parts
-    dls = DataLoaders(DataLoader(TensorDataset(train_x, train_y), bs=25, shuffle=True),
-                      DataLoader(TensorDataset(valid_x, valid_y), bs=100))
-    learn = Learner(dls, small_network(x.ndim - 2, int(y.max()) + 1), loss_func=F.cross_entropy)
-    with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(epochs, 1e-2)
-    learn.model.eval()
-    with torch.no_grad(): answers = learn.model(valid_x).argmax(1)
+    model = small_network(x.ndim - 2, int(y.max()) + 1)
+    optimizer = torch.optim.Adam(model.parameters())
+    steps = epochs*-(-len(train_x)//25)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, steps)
+    for _ in range(epochs):
+        for rows in torch.randperm(len(train_x)).split(25):
+            optimizer.zero_grad()
+            F.cross_entropy(model(train_x[rows]), train_y[rows]).backward()
+            optimizer.step()
+            schedule.step()
+    model.eval()
+    with torch.no_grad(): answers = model(valid_x).argmax(1)
     return int((answers != valid_y).sum()), len(valid_y)
 
 # %% ../nbs/08_sound.ipynb #s8blur
@@ -248,7 +251,8 @@ def draw_windows(
     for axis, window in zip(axes, windows):
         power = spectrogram(np.pad(wave, window//2), window, 16)
         level = 10*np.log10((power/power.max()).clip(1e-5))
-        axis.imshow(level, origin="lower", aspect="auto", cmap="magma", extent=(0, len(wave)/rate, 0, rate/2))
+        axis.imshow(level, origin="lower", aspect="auto", interpolation="nearest",
+                    cmap=plt.get_cmap("magma", 10), extent=(0, len(wave)/rate, 0, rate/2))
         axis.set(title=f"{1000*window/rate:.0f} ms", xlabel="time, s", ylim=(0, upto))
     axes[0].set_ylabel("frequency, Hz")
     plt.show()
@@ -286,7 +290,7 @@ def draw_answers(
     figure, axes = plt.subplots(2, columns, figsize=(1.4*columns, 3.7), layout="constrained", dpi=72)
     for axis in axes.flat: axis.set(xticks=[], yticks=[])
     for axis, row in zip(axes.flat, shown):
-        axis.imshow(items[row][0])
+        axis.imshow(items[row][0][::2, ::2, 0]//17, cmap="gray", interpolation="nearest")
         right = answers[row] == targets[row]
         axis.set_title(f"{vocab[targets[row]]}\n{'✓' if right else '✗'} {vocab[answers[row]]}", fontsize=12)
     axes[0, 0].set_ylabel("frequency", fontsize=11)

@@ -65,7 +65,8 @@ TYPED = { # what each takes
     "benchmarks/transfer.py": ["ARCHIVE", "--measure", "--rounds", "--threads"],
     "experiments/first_model.py": ["ARCHIVE"], "experiments/five_folds.py": ["ARCHIVE", "--threads"],
     "experiments/forgetting.py": ["--seeds"], "experiments/layers.py": ["gabor digits"],
-    "experiments/zoo.py": ["--times", "--counts"]}
+    "experiments/zoo.py": ["--times", "--counts"],
+    "benchmarks/sound.py": ["--rounds"], "experiments/sound.py": ["--archive", "rising"]}
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -84,6 +85,7 @@ def test_each_script_explains_itself(script, monkeypatch, capsys):
 
 def test_a_part_or_archive_that_is_absent_is_named(monkeypatch, capsys):
     for script, word, said in [("layers", "gabors", "there is no part 'gabors'"),
+                               ("sound", "voice", "there is no part 'voice'"),
                                ("first_model", "gone.tgz", "there is no file gone.tgz"),
                                ("five_folds", "gone.tgz", "no photographs at gone.tgz")]:
         monkeypatch.syspath_prepend(ROOT/"experiments")
