@@ -161,13 +161,13 @@ def test_a_log_mel_picture_is_the_one_of_librosa_here():
     np.testing.assert_allclose(log_mel(rising_tone()), by_librosa(rising_tone()), atol=.02)
 
 
-def crowd(sources, offset, labels=3, takes=8, seed=0):
-    "Make features of sources that differ from each other by `offset`."
+def crowd(sources, offset, labels=3, takes=10, seed=0):
+    "Make features of sources, each of which shows every label in a way of its own, by `offset`."
     rng = np.random.default_rng(seed)
     rows = itertools.product(range(labels), range(sources), range(takes))
     table = pd.DataFrame(rows, columns=["label", "source", "number"])
-    own = offset*rng.normal(size=(sources, 6))
-    x = np.eye(6)[table.label] + .3*rng.normal(size=(len(table), 6)) + own[table.source]
+    own = offset*rng.normal(size=(labels, sources, 20))
+    x = np.eye(20)[table.label] + .2*rng.normal(size=(len(table), 20)) + own[table.label, table.source]
     return table.assign(label=table.label.astype(str), source="s" + table.source.astype(str)), x
 
 
@@ -181,10 +181,10 @@ def test_any_number_of_sources(sources):
 
 def test_sources_that_are_alike_keep_every_promise_and_others_do_not():
     alike, apart = (pd.concat([three_promises(*crowd(5, offset, seed=seed)) for seed in range(5)])
-                    for offset in (0, 1.5))
+                    for offset in (0, .8))
     assert abs(alike["at random"] - alike["came"]).mean() < .1
     assert apart["came"].mean() > apart["at random"].mean() + .1
-    assert abs(apart["by source"] - apart["came"]).mean() < .15
+    assert apart["by source"].mean() > apart["at random"].mean() + .1
 
 
 def test_labels_without_meaning_are_not_learned():
