@@ -67,7 +67,8 @@ TYPED = { # what each takes
     "experiments/learning_curve.py": ["ARCHIVE", "--sets", "--seeds", "--sizes"],
     "experiments/forgetting.py": ["--seeds"], "experiments/layers.py": ["gabor digits"],
     "experiments/zoo.py": ["--times", "--counts"],
-    "benchmarks/mouse.py": ["--rounds"], "experiments/mouse.py": ["ARCHIVE"]}
+    "benchmarks/mouse.py": ["--rounds"], "experiments/mouse.py": ["ARCHIVE"],
+    "benchmarks/sound.py": ["--rounds"], "experiments/sound.py": ["--archive", "rising"]}
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -86,6 +87,7 @@ def test_each_script_explains_itself(script, monkeypatch, capsys):
 
 def test_a_part_or_archive_that_is_absent_is_named(monkeypatch, capsys):
     for script, word, said in [("layers", "gabors", "there is no part 'gabors'"),
+                               ("sound", "voice", "there is no part 'voice'"),
                                ("first_model", "gone.tgz", "there is no file gone.tgz"),
                                ("five_folds", "gone.tgz", "no photographs at gone.tgz"),
                                ("learning_curve", "gone.tgz", "no photographs at gone.tgz"),

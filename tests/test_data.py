@@ -34,7 +34,7 @@ def test_each_row_says_what_is_to_be_known(name):
     assert row.form in ("packaged", "full") and row.get.__doc__
     if row.form == "full":
         assert row.source.startswith("https://") and row.holds and row.count
-        assert bool(row.bytes) == bool(row.checksum) # neither, where an archive is packed anew each time
+        assert bool(row.bytes) == bool(row.checksum) # neither, where nobody publishes them
     elif row.files:
         assert row.bytes and row.checksum.startswith("sha256:")
 

@@ -5,14 +5,18 @@
 # %% auto #0
 __all__ = ['MANIFEST', 'USED', 'SKIMAGE', 'DataSet', 'data_set', 'manifest_row', 'load', 'packaged_files', 'check_set', 'must',
            'digits', 'mnist', 'faces', 'tumours', 'r_data', 'penguins', 'photographs', 'lite0_weights', 'drawings',
-           'is_original', 'obtain', 'fetch', 'check_once', 'pets', 'is_cat', 'cats_and_dogs', 'check_events', 'traces',
-           'mouse_sessions', 'mouse_events']
+           'check_sounds', 'instruments', 'is_original', 'holding', 'obtain', 'fetch', 'check_once', 'pets',
+           'spoken_digits', 'recordings', 'is_cat', 'cats_and_dogs', 'check_events', 'traces', 'mouse_sessions',
+           'mouse_events']
 
 # %% ../../nbs/data/sets.ipynb #a72bb5ce
 import gzip
 import hashlib
+import itertools
 import shutil
+import struct
 import tarfile
+import warnings
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,6 +26,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import mark1.data.drawings
+import mark1.data.sounds
 import numpy as np
 import PIL
 from mark1.data.downloads import (
@@ -37,6 +42,7 @@ from mark1.data.downloads import (
 from .drawings import draw_animal
 from .files import checksum, data_form, did_you_mean, move_into_place, staged
 from .pictures import check_pictures
+from .sounds import KINDS, RATE, take
 from .traces import make_traces, read_sessions
 
 # %% ../../nbs/data/sets.ipynb #e9b3e39c
@@ -249,6 +255,47 @@ def drawings(
                 draw_animal(seed % 2 == 0, seed, size).save(new/"images"/name)
     return home/"images"
 
+# %% ../../nbs/data/sets.ipynb #set8snd2
+def check_sounds(
+    folder:Path, # with WAV files in it
+) -> list[Path]: # all of them, sorted
+    "List the sounds in a folder. `FileNotFoundError` for none, `ValueError` for one that cannot be used."
+    from scipy.io import wavfile  # wanted for sounds alone
+    paths = sorted(Path(folder).glob("*.wav"))
+    if not paths: raise FileNotFoundError(f"no WAV files in {folder}; put some there, or name another folder")
+    for path in paths:
+        parts = path.stem.split("_")
+        if len(parts) != 3 or not parts[2].isdecimal():
+            raise ValueError(f"{path.name} should be named label_source_number.wav, as bell_maker2_7.wav is")
+        try:
+            with warnings.catch_warnings(action="ignore"): rate, samples = wavfile.read(path)
+        except (ValueError, OSError, EOFError, struct.error) as error:
+            raise ValueError(f"{path} cannot be read as a WAV file ({error}); delete or replace it") from None
+        if len(samples) < 2: raise ValueError(f"{path} holds {len(samples)} samples; delete or replace it")
+    return paths
+
+@data_set("400 sounds of eight kinds of instrument, a second each, 8 kHz", "mark1.data.sounds", "Apache-2.0",
+          check_sounds, citation="played from seeds")
+def instruments(
+    makers:int=5, # of each kind
+    takes:int=10, # of each maker
+) -> Path: # folder of WAV files, kind_maker_number.wav
+    "Play eight kinds of instrument, or find them played already. `ValueError` without makers or takes."
+    from scipy.io import wavfile
+    if makers < 1 or takes < 1:
+        raise ValueError(f"makers is {makers} and takes {takes}; it takes one of each at least")
+    player = Path(mark1.data.sounds.__file__).read_bytes() + np.__version__.encode()
+    digest = hashlib.sha256(player).hexdigest()[:8] # other code, another folder
+    home = data_home()/f"mark1-instruments-{makers}-{takes}-{digest}"
+    with writing_to_cache():
+        if home.exists(): return home/"recordings"
+        with staged(home) as new:
+            (new/"recordings").mkdir(parents=True)
+            for kind, maker, number in itertools.product(KINDS, range(makers), range(takes)):
+                samples = (32767*take(kind, maker, number)).astype(np.int16)
+                wavfile.write(new/"recordings"/f"{kind}_maker{maker}_{number}.wav", RATE, samples)
+    return home/"recordings"
+
 # %% ../../nbs/data/sets.ipynb #c7495152
 def is_original(
     archive:Path,
@@ -263,6 +310,16 @@ def is_original(
     return (archive.stat().st_size, f"md5-1MiB:{start}") == (row.bytes, row.checksum)
 
 # %% ../../nbs/data/sets.ipynb #a55eba47
+def holding(
+    unpacked:Path, # what an archive was unpacked into
+    name:str, # of the folder in it; a release's has its version behind it
+    holds:str, # pattern of the files in that folder
+) -> Path:
+    "Find the folder of an archive that holds the files. `ValueError` where there is none."
+    for top in sorted(unpacked.glob(f"{name}*")):
+        if any(top.glob(holds)): return top
+    raise ValueError(f"it has nothing like {name}/{holds}")
+
 def obtain(
     row:DataSet, # of the manifest
     address:str, # where its archive lies
@@ -280,12 +337,12 @@ def obtain(
         download(address, archive, progress)
         known = is_original(archive, row)
         if address != row.source: check_mirrored(archive, address, known)
-        elif row.checksum and not known: raise ValueError("its size or its MD5 is not the one listed")
+        elif not row.checksum: warnings.warn(f"nobody lists a checksum of {address}, so it is taken on trust")
+        elif not known: raise ValueError("its size or its MD5 is not the one listed")
         unpack(archive, unpacked)
-        if not any((unpacked/copy.name).glob(row.holds)):
-            raise ValueError(f"it has nothing like {copy.name}/{row.holds}")
-        is_the_original = known or address == row.source
-        move_into_place(unpacked/copy.name, original if is_the_original else copy)
+        top = holding(unpacked, copy.name, row.holds)
+        first_hand = known or (address == row.source and not row.checksum)
+        move_into_place(top, original if first_hand else copy)
     except (ValueError, EOFError, gzip.BadGzipFile, zlib.error, tarfile.TarError) as error:
         shutil.rmtree(partial)
         raise ValueError(f"the archive from {address} cannot be used: {error}; {remedy('archive')}") from None
@@ -323,7 +380,7 @@ def check_once(
     "Check a folder, unless it was found sound before and no file in it has changed."
     listing = sorted((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in folder.iterdir())
     state = hashlib.sha256(repr(listing).encode()).hexdigest()
-    stamp = folder.parent/".pictures-checked"
+    stamp = folder.parent/f".{folder.name}-checked"
     if stamp.exists() and stamp.read_text() == state: return
     check(folder)
     with suppress(OSError): stamp.write_text(state)
@@ -339,6 +396,23 @@ def pets() -> Path: # folder of JPEG files
     folder = fetch("pets")/"images"
     check_once(folder, check_pictures)
     return folder
+
+# %% ../../nbs/data/sets.ipynb #set8snd5
+@data_set("3,000 recordings of spoken digits, by six speakers",
+          "https://github.com/Jakobovski/free-spoken-digit-dataset/archive/refs/tags/v1.0.10.tar.gz",
+          "CC BY-SA 4.0", check_sounds, "full", archive="free-spoken-digit-dataset.tgz",
+          citation="Jackson and others, Free Spoken Digit Dataset, version 1.0.10, 2020",
+          holds="recordings/*.wav", count=3000)
+def spoken_digits() -> Path: # folder of WAV files, digit_speaker_number.wav
+    "Find the Free Spoken Digit Dataset, or fetch it."
+    folder = fetch("spoken_digits")/"recordings"
+    check_once(folder, check_sounds)
+    return folder
+
+def recordings(
+) -> Path: # folder of WAV files, label_source_number.wav
+    "Find sounds in the form that `MARK1_DATA` asks for: instruments, or spoken digits."
+    return instruments() if data_form() == "packaged" else spoken_digits()
 
 # %% ../../nbs/data/sets.ipynb #323a8a7a
 def is_cat(
