@@ -365,11 +365,10 @@ def frames_that_fit(samples, window, hop):
 
 @exercise("window-2", hint="Solve 1/(√3·T) = 5 for T.", tolerance=.001, mistakes={
     "That leaves out the root of three.": lambda: 1/5,
-    "That multiplies by the root of three; it stands below the line.": lambda: 3**.5/5,
-    "That is in milliseconds.": lambda: 1000*window_for_five()})
+    "That multiplies by the root of three; it stands below the line.": lambda: 3**.5/5})
 def window_for_five() -> float: # s
     "Turn the equation round: T = 1/(√3·Δf)."
-    return 1/(3**.5*5)
+    return blur(512)[1]*512/RATE/5 # the measured form of 1/√3, over 5 Hz
 
 @exercise("mel-3", difficulty=2, hint="Undo the steps of `mel` in the opposite order.", tolerance=.01,
           cases=[0., 500., 1000., 2146.], mistakes={
