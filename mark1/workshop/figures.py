@@ -17,39 +17,28 @@ from PIL import Image
 # %% ../../nbs/workshop/figures.ipynb #fig00005
 def in_few_bytes(
     picture:Image.Image, # opaque, RGB
-) -> tuple[str, bytes]: # 'png' or 'jpeg', and the file
-    "Store a picture in 128 colours, or as a JPEG where that is smaller."
-    files = {"png": io.BytesIO(), "jpeg": io.BytesIO()}
-    picture.quantize(128).save(files["png"], "png", optimize=True)
-    picture.save(files["jpeg"], "jpeg", quality=70, optimize=True)
-    return min(((kind, file.getvalue()) for kind, file in files.items()), key=lambda found: len(found[1]))
+) -> bytes: # a WebP file
+    "Store a picture in 128 colours; or as photographs are stored, where that is much smaller."
+    exact, close = io.BytesIO(), io.BytesIO()
+    picture.quantize(128).convert("RGB").save(exact, "webp", lossless=True, quality=100, method=6)
+    picture.save(close, "webp", quality=40, method=6)
+    return (close if close.tell() < .6*exact.tell() else exact).getvalue()
 
 # %% ../../nbs/workshop/figures.ipynb #fig00008
 class FigureCanvas(FigureCanvasAgg):
     "Draw a figure into an SVG that holds a picture of it; `dpi` is twice what the page shows."
-    def picture(self) -> Image.Image: # RGB
-        "Draw the figure's pixels."
-        self.draw()
-        return Image.fromarray(np.asarray(self.buffer_rgba())).convert("RGB")
-
     def print_svg(self,
         file, # takes bytes
         **kwargs, # metadata, which such an SVG has no place for
     ):
         "Write the figure, and note how high its smallest letters are on the page."
-        picture = self.picture()
-        kind, content = in_few_bytes(picture)
+        self.draw()
+        picture = Image.fromarray(np.asarray(self.buffer_rgba())).convert("RGB")
+        content = b64encode(in_few_bytes(picture)).decode()
         width, height = (size/2 for size in picture.size)
         texts = [text for text in self.figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
         letters = min((text.get_size() for text in texts), default=0)*self.figure.dpi/2/72
         file.write(f'''<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" \
 width="{width:g}" height="{height:g}" viewBox="0 0 {width:g} {height:g}" data-letters="{letters:.3g}">
 <image width="{width:g}" height="{height:g}" \
-xlink:href="data:image/{kind};base64,{b64encode(content).decode()}"/></svg>'''.encode())
-
-    def print_png(self,
-        file, # takes bytes
-        **kwargs, # metadata, which is left out
-    ):
-        "Write the figure as small as the page shows it, in 64 colours."
-        self.picture().reduce(2).quantize(64).save(file, "png", optimize=True)
+xlink:href="data:image/webp;base64,{content}"/></svg>'''.encode())

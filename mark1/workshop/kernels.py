@@ -47,7 +47,7 @@ def figure_config(
     "Say how a kernel shows figures of matplotlib."
     # named only: importing it here would make each kernel wait for matplotlib
     drawing = {"backend": "module://mark1.workshop.figures", "dpi": 2*72, "bbox_inches": "tight"}
-    return Config(InlineBackend={"figure_formats": {"svg", "png"}, "print_figure_kwargs": drawing})
+    return Config(InlineBackend={"figure_formats": {"svg"}, "print_figure_kwargs": drawing})
 
 # %% ../../nbs/workshop/kernels.ipynb #7623e31e
 def become_kernel(

@@ -14,6 +14,7 @@ __all__ = ['WINGS', 'RESULT', 'WIDGET_VIEW', 'FIGURE', 'PICTURES', 'repository',
 import ast
 import base64
 import hashlib
+import io
 import json
 import posixpath
 import re
@@ -551,8 +552,11 @@ def stored_picture(
 
 def _file_of(output, marks):
     "Name a file for an output's figure, and take the picture out of its SVG, which GitHub may not show."
-    kind, content = re.search('data:image/([a-z]+);base64,([^"]*)', output.data[FIGURE]).groups()
-    return f"index_files/{marks['label']}.{kind}", base64.b64decode(content)
+    from PIL import Image  # wanted by this function alone
+    content = re.search('data:image/[a-z]+;base64,([^"]*)', output.data[FIGURE])[1]
+    png = io.BytesIO()
+    Image.open(io.BytesIO(base64.b64decode(content))).quantize(128).save(png, "png", optimize=True)
+    return f"index_files/{marks['label']}.png", png.getvalue()
 
 def pictures_of(
     index:dict, # with outputs, as nbformat reads it

@@ -7,7 +7,7 @@ __all__ = ['GOT', 'HEAVY', 'default_limit', 'notebook_client', 'overwritten', 'j
            'why_stopped', 'wrong_data', 'execute_chapter', 'end_kernels', 'Reporter', 'heaviest_first',
            'jobs_at_a_time', 'warm_up', 'run_chapters', 'result_table', 'slowest_table', 'chosen', 'run',
            'packaged_only', 'refresh', 'store_outputs', 'store_results', 'write_readme', 'edited', 'chosen_to_test',
-           'test_commands', 'test', 'lab', 'doctor', 'command_line', 'fault', 'main']
+           'test_commands', 'test', 'trust', 'lab', 'doctor', 'command_line', 'fault', 'main']
 
 # %% ../../nbs/workshop/runner.ipynb #1bc6eb4c
 import argparse
@@ -549,6 +549,15 @@ def test(
               "tests that belong to none of the chapters above; `mark1 test` runs all")
     return int(bool(failed))
 
+def trust(
+    paths:list[Path], # notebooks
+):
+    "Sign notebooks as JupyterLab does after a run, so that it shows their stored figures."
+    from nbformat.sign import NotebookNotary  # wanted by `mark1 lab` alone
+    notary = NotebookNotary(log=logging.getLogger("mark1.trust"))
+    for path in paths: notary.sign(nbformat.read(path, as_version=4))
+    notary.store.close()
+
 def lab(
     options:list[str]=(), # handed on to JupyterLab
 ) -> int: # JupyterLab's exit code
@@ -557,6 +566,7 @@ def lab(
     start = "--LabApp.default_url=/lab/tree/nbs/01_first_model.ipynb"
     place = [f"--ServerApp.root_dir={repository()}", start]
     offline = "--LabApp.extension_manager=readonly"
+    trust([*find_chapters(repository()/"nbs"), repository()/"nbs"/"index.ipynb"])
     return subprocess.run(["jupyter", "lab", *place, offline, *options]).returncode
 
 # %% ../../nbs/workshop/runner.ipynb #25b0ade3
