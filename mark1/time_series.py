@@ -280,7 +280,7 @@ def draw_forecasts(
         forecast = calendar_forecasts()[name](known, truth.index)
         axis.plot(years(truth), forecast, f"{marker}{link}", ms=3.5, lw=.7, color=colour, label=name)
         errors.append(f"{name} {mean_absolute_error(truth, forecast):.1f}")
-    axis.text(.98, .05, f"MAE: {', '.join(errors)} {unit}", transform=axis.transAxes, ha="right", fontsize=9,
+    axis.text(.98, .05, f"MAE: {', '.join(errors)} {unit}", transform=axis.transAxes, ha="right", fontsize=10,
               bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})
     axis.xaxis.set_major_locator(MaxNLocator(6, integer=True))
 
@@ -288,7 +288,7 @@ def draw_promises(
     rows:list[tuple[pd.Series, str, float]], # series, quantity with its unit, and first year shown
 ):
     "Draw forecasts of months held out at random, of the end and of the future, from the latest origin."
-    figure, axes = plt.subplots(len(rows), 3, figsize=(10, 2.8*len(rows)), sharex="row", sharey="row",
+    figure, axes = plt.subplots(len(rows), 3, figsize=(8.2, 2.6*len(rows)), sharex="row", sharey="row",
                                 layout="constrained", dpi=66, squeeze=False)
     for row, (series, quantity, start) in zip(axes, rows):
         past, future = next(past_and_future(series))
@@ -297,7 +297,7 @@ def draw_promises(
         for axis, ((split, _), (train, valid)) in zip(row[[1, 0]], two_splits(past, seeds=1).items()):
             draw_forecasts(axis, past.iloc[train], past.iloc[valid], unit, "-" if split == "end" else "")
             axis.axvspan(first, last, color="0.92")
-            axis.text((first + last)/2, .2, "not known yet", ha="center", fontsize=9,
+            axis.text((first + last)/2, .2, "not known yet", ha="center", fontsize=10,
                       transform=axis.get_xaxis_transform())
             axis.set_title(f"promise, held out at {'random' if split == 'random' else 'the end'}")
         draw_forecasts(row[2], past, future, unit, "-")
@@ -306,7 +306,7 @@ def draw_promises(
         room = .25*(highest - lowest)
         row[0].set(ylabel=quantity, xlim=(start, None), ylim=(lowest - room, highest + room/2))
     for axis in axes[-1]: axis.set_xlabel("year")
-    axes[0, 0].legend(fontsize=9, loc="upper left")
+    axes[0, 0].legend(fontsize=10, loc="upper left")
 
 # %% ../nbs/05_time_series.ipynb #6e0eb27f
 def test_over_valid(
@@ -322,7 +322,7 @@ def draw_ratios(
 ):
     "Draw for each origin and seed how many times larger than promised the error was, a panel for each model."
     models, names = table.model.unique(), table.series.unique()
-    figure, axes = plt.subplots(1, len(models), figsize=(10, 3.4), sharex=True, sharey=True,
+    figure, axes = plt.subplots(1, len(models), figsize=(8.2, 3.4), sharex=True, sharey=True,
                                 layout="constrained", dpi=72, squeeze=False)
     for axis, model in zip(axes[0], models):
         rows = table[table.model == model]
@@ -336,7 +336,7 @@ def draw_ratios(
         axis.xaxis.set_major_formatter(ScalarFormatter())
         axis.minorticks_off()
     axes[0, 0].set_yticks([-place for place in range(len(names))], list(names))
-    axes[0, -1].legend(fontsize=9, loc="lower right")
+    axes[0, -1].legend(fontsize=10, loc="lower right")
     plt.show()
 
 # %% ../nbs/05_time_series.ipynb #e87cce7c

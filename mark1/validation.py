@@ -324,7 +324,7 @@ def draw_curves(
             axis.set(ylim=(0, limits[kind][column]), ylabel=label)
         axes[0, column].set_title(name[0].upper() + name[1:])
         axes[1, column].set_xlabel("epoch")
-    axes[0, 0].legend(fontsize=8)
+    axes[0, 0].legend(fontsize=10)
     plt.show()
 
 # %% ../nbs/04_validation.ipynb #58b9b93e
