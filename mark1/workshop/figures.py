@@ -20,8 +20,8 @@ def in_few_bytes(
 ) -> bytes: # a WebP file
     "Store a picture in 128 colours; or as photographs are stored, where that is much smaller."
     exact, close = io.BytesIO(), io.BytesIO()
-    picture.quantize(128).convert("RGB").save(exact, "webp", lossless=True, quality=100, method=6)
-    picture.save(close, "webp", quality=40, method=6)
+    picture.quantize(128).convert("RGB").save(exact, "webp", lossless=True, quality=75, method=4)
+    picture.save(close, "webp", quality=40, method=4)
     return (close if close.tell() < .6*exact.tell() else exact).getvalue()
 
 # %% ../../nbs/workshop/figures.ipynb #fig00008
