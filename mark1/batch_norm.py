@@ -99,11 +99,11 @@ def still_changes() -> str:
           hint="Take the five away from each count: what is left is wrong with one model alone.", mistakes={
     "That is by how many the counts differ; both kinds of disagreement tell the two apart.": lambda: 10 - 6,
     "That counts the five twice.": lambda: 10 + 6,
-    "Those are wrong with one at least; the five that are wrong with both tell nothing.": lambda: 10 + 6 - 5,
-    "That takes the five away once; they are in both counts.": lambda: 10 - 5 + 6})
+    "Those are wrong with one at least; the five that are wrong with both tell nothing.": lambda: 10 + 6 - 5})
 def told_apart() -> int: # pictures
     "Five are wrong with the first alone, one with the second alone; the other 94 say nothing."
-    return (10 - 5) + (6 - 5)
+    one, other = set(range(10)), set(range(5, 11)) # wrong with each
+    return len(one ^ other)
 
 # %% ../nbs/06_batch_norm.ipynb #7db39ec3
 def some_batches(
