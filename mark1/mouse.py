@@ -594,7 +594,7 @@ def wrong_at_16():
     "At 16 px the dots of fast and of slow run together, and the share wrong is more than twice as large."
     return retrained(16)
 
-@exercise("alarm-1", hint="Count the scores below the threshold, and divide by how many there are.",
+@exercise("false-1", hint="Count the scores below the threshold, and divide by how many there are.",
           cases=[([.1, .5, .9, .7], .6), ([1., 2, 3], 0), ([.2, .2], .3), ([.5, .6], .5)], mistakes={
     "Those are the windows that pass; an alarm is below the threshold.":
         lambda own, threshold: sum(score >= threshold for score in own)/len(own),

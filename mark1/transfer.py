@@ -247,7 +247,7 @@ def pictures_asked() -> list[int]: # faces, digits, sounds
     "That divides the right answers, not the wrong ones.": lambda: (1 - .65)/(1 - .22)})
 def errors_left() -> float: # share, 0 to 1
     "About a third is left: as a share, errors of different tasks can be compared."
-    return .22/.65
+    return float(np.divide(.22, .65)) # with transfer, without
 
 # %% ../nbs/06_transfer.ipynb #t06answ2
 def some_activations(
