@@ -121,6 +121,24 @@ def pytest_collection_modifyitems(config, items):
     items.sort(key=lambda item: place.get(item.path.name, len(place)))
 
 
+# A browser
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if not CHROMIUM:
+        pytest.skip("there is no Chromium to look at pages with; "
+                    "call `make browser`, which installs it on Debian and Ubuntu")
+    from playwright.sync_api import sync_playwright  # for few tests
+    with sync_playwright() as playwright:
+        words = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=words)
+        yield browser
+        browser.close()
+
+
 # The table of faults
 
 def faults_listed():

@@ -8,6 +8,8 @@ import shutil
 import nbformat
 import pytest
 from mark1.workshop.notebook import read_notebook
+from mark1.workshop.runner import trust
+from nbformat.sign import NotebookNotary
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from conftest import ROOT
@@ -79,6 +81,19 @@ def test_what_cannot_is_named(mark1_here, toy_repository, outcome, fault):
 
 
 PRINTED = ["'x'*10_000_000", "'1'*10_000_000", "'a\\r'*5_000_000", "'1 '*5_000_000"]
+
+
+def test_the_lab_trusts_what_can_be_read(tmp_path, monkeypatch):
+    "A chapter that cannot be read does not keep the lab from opening, nor from showing the others' figures."
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path/"jupyter"))
+    for number, content in enumerate(REFUSED.values()): (tmp_path/f"{number}.ipynb").write_bytes(content)
+    good, other = tmp_path/"good.ipynb", tmp_path/"other.ipynb"
+    for path in (good, other): path.write_bytes(as_saved(5, ids=True).replace("café", path.stem).encode())
+    trust([*(path for path in sorted(tmp_path.glob("*.ipynb")) if path != other), tmp_path/"gone.ipynb"])
+    notary = NotebookNotary()
+    assert notary.check_signature(nbformat.read(good, 4))
+    assert not notary.check_signature(nbformat.read(other, 4)) # the control: nobody signed it
+    notary.store.close()
 
 
 def test_very_long_lines(mark1_here, toy_repository):

@@ -29,11 +29,9 @@ from mark1.perceptron import (
     wired_straight,
 )
 from nbformat.v4 import new_code_cell
-from playwright.sync_api import sync_playwright
 
 from conftest import BIN, ROOT, wait_for
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PROGRAM = ROOT/"mark1"/"perceptron.js"
 PATIENCE = 30_000 # milliseconds
 
@@ -119,17 +117,6 @@ def test_a_class_name_cannot_break_the_drawing():
 
 
 # --- the browser
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if not CHROMIUM:
-        pytest.skip("there is no Chromium to draw in; "
-                    "call `make browser`, which installs it on Debian and Ubuntu")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
 
 
 def policy():

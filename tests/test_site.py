@@ -24,13 +24,12 @@ import pytest
 from lxml import etree, html
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 from pypdf import PdfReader
 
 from conftest import PATIENCE, ROOT, Quiet
 
 TOOLS = ROOT/"_run"/"tools"/"node_modules"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 expect.set_options(timeout=PATIENCE*1000)
 WIDE = "x" * 200
 FORMULA = (
@@ -404,18 +403,6 @@ def test_the_html_is_valid(site):
 
 
 # --- the pages in a browser
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if not CHROMIUM:
-        pytest.skip("there is no Chromium to look at the site with; "
-                    "call `make browser`, which installs it on Debian and Ubuntu")
-    with sync_playwright() as playwright:
-        words = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=words)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -550,26 +550,28 @@ def stored_picture(
             if FIGURE in output.get("data", {}): return output.data[FIGURE]
     raise ValueError(f"{path.name} has no stored figure {label!r}; run `make refresh` with its number")
 
-def _file_of(output, marks):
-    "Name a file for an output's figure, and take the picture out of its SVG, which GitHub may not show."
+def _picture_name(marks): return f"index_files/{marks['label']}.png"
+
+def _as_png(svg):
+    "Take the picture out of a figure's SVG, which GitHub may not show."
     from PIL import Image  # wanted by this function alone
-    content = re.search('data:image/[a-z]+;base64,([^"]*)', output.data[FIGURE])[1]
+    content = re.search('data:image/[a-z]+;base64,([^"]*)', svg)[1]
     png = io.BytesIO()
     Image.open(io.BytesIO(base64.b64decode(content))).quantize(128).save(png, "png", optimize=True)
-    return f"index_files/{marks['label']}.png", png.getvalue()
+    return png.getvalue()
 
 def pictures_of(
     index:dict, # with outputs, as nbformat reads it
 ) -> dict[str, bytes]: # file below the notebook's folder to its content
     "Give the pictures that `index` shows, as files for the README."
     shown = ((output, cell) for cell in index.cells for output in cell.get("outputs", []))
-    return dict(_file_of(output, directives(cell.source)) for output, cell in shown
-                if FIGURE in output.get("data", {}))
+    return {_picture_name(directives(cell.source)): _as_png(output.data[FIGURE]) for output, cell in shown
+            if FIGURE in output.get("data", {})}
 
 def _as_link(output, marks):
     "Make of an output that is a figure a link to its file; leave the others."
     if FIGURE not in output.get("data", {}): return output
-    link = f"![{marks['fig-alt']}]({_file_of(output, marks)[0]})"
+    link = f"![{marks['fig-alt']}]({_picture_name(marks)})"
     return {"output_type": "display_data", "metadata": {}, "data": {"text/markdown": link}}
 
 def readme_text(

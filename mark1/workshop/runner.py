@@ -555,7 +555,9 @@ def trust(
     "Sign notebooks as JupyterLab does after a run, so that it shows their stored figures."
     from nbformat.sign import NotebookNotary  # wanted by `mark1 lab` alone
     notary = NotebookNotary(log=logging.getLogger("mark1.trust"))
-    for path in paths: notary.sign(nbformat.read(path, as_version=4))
+    for path in paths: # where one cannot be read, the lab opens all the same
+        with suppress(ValueError, OSError, nbformat.ValidationError):
+            notary.sign(nbformat.read(path, as_version=4))
     notary.store.close()
 
 def lab(
