@@ -67,12 +67,14 @@ class exercise:
 
     def agreement(self,
         given:list, wanted:list, # results, one for each case
+        tolerance:float|None=None, # another than the exercise's own
     ) -> list[bool]:
         "Say in which cases two lists of results are the same. A typed word may have other capitals."
+        off = self.tolerance if tolerance is None else tolerance
         def plain(value):
             typed = self.cases is None and isinstance(value, str)
             return value.strip().lower() if typed else value
-        return [agree(plain(one), plain(other), self.tolerance)
+        return [agree(plain(one), plain(other), off)
                 for one, other in zip(given, wanted, strict=True)]
 
 def results(
@@ -191,9 +193,10 @@ def judge(
     if all(this.agreement(given, this.wanted)):
         where = f", {shown(this.wanted[0])}" if is_value else f" in all {len(given)} cases"
         return "right", f"right{where}. {' '.join((inspect.getdoc(this.solve) or '').split())}"
-    for text, wrong in this.wrong.items():
-        if all(this.agreement(given, wrong)):
-            return "mistake", f"not yet. {text}"
+    for off in (0, this.tolerance): # two mistakes may lie nearer to each other than the tolerance
+        for text, wrong in this.wrong.items():
+            if all(this.agreement(given, wrong, off)):
+                return "mistake", f"not yet. {text}"
     if is_value and in_per_cent(answer, this.wanted[0], this.tolerance):
         return "mistake", "not yet. The number is right, but in per cent; enter a share, between 0 and 1."
     return "wrong", f"not yet: {first_difference(this, answer, given)}"

@@ -191,6 +191,13 @@ def test_sound_exercises_are_proved(toy):
     assert prove(toy(solve=twice, mistakes=TWICE, cases=[2, 3])) == 1
 
 
+def test_two_mistakes_may_lie_nearer_than_the_tolerance(toy):
+    near = {"That is one mistake that is made.": lambda: 7.4, "That is the other one, near to it.": lambda: 7.7}
+    assert prove(toy(mistakes=near, tolerance=.5)) == 2
+    assert "the other one" in judge("toy-1", 7.7)[1]
+    assert "one mistake" in judge("toy-1", 7.1)[1] # within the tolerance of the first alone
+
+
 def test_what_a_learner_sees(toy, capsys):
     toy()
     for answer in (..., 5, "six", 4, torch.tensor(6)): check("toy-1", answer)

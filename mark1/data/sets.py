@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['MANIFEST', 'USED', 'SKIMAGE', 'DataSet', 'data_set', 'manifest_row', 'load', 'packaged_files', 'check_set', 'must',
-           'digits', 'mnist', 'faces', 'tumours', 'r_data', 'penguins', 'photographs', 'lite0_weights', 'drawings',
-           'check_sounds', 'instruments', 'is_original', 'holding', 'obtain', 'fetch', 'check_once', 'pets',
+           'digits', 'mnist', 'faces', 'tumours', 'r_data', 'penguins', 'photographs', 'lite0_weights', 'made_once',
+           'drawings', 'check_sounds', 'instruments', 'is_original', 'holding', 'obtain', 'fetch', 'check_once', 'pets',
            'spoken_digits', 'recordings', 'is_cat', 'cats_and_dogs', 'check_events', 'traces', 'mouse_sessions',
            'mouse_events']
 
@@ -234,6 +234,24 @@ def lite0_weights() -> Path: # a file that `torch.load` reads
     return packaged_files("lite0_weights")[0]
 
 # %% ../../nbs/data/sets.ipynb #e0064fd5
+def made_once(
+    name:str, # of the set, with its sizes
+    inside:str, # name of the folder of files
+    maker, # the module that makes them
+    packages:list, # whose versions decide about the files as well
+    make:Callable, # of one file after another in the folder that it is given
+) -> Path: # the folder
+    "Make files in the cache, or find them made already by the same code."
+    code = Path(maker.__file__).read_bytes()
+    code += " ".join(package.__version__ for package in packages).encode()
+    home = data_home()/f"mark1-{name}-{hashlib.sha256(code).hexdigest()[:8]}" # other code, another folder
+    with writing_to_cache():
+        if not home.exists():
+            with staged(home) as new:
+                (new/inside).mkdir(parents=True)
+                make(new/inside)
+    return home/inside
+
 @data_set("400 drawings of cats and dogs, 128 px", "mark1.data.drawings", "Apache-2.0", check_pictures,
           citation="drawn from seeds")
 def drawings(
@@ -243,17 +261,11 @@ def drawings(
     "Draw cats and dogs, or find them drawn already. `ValueError` for fewer than 2, or for less than 16 px."
     if count < 2 or size < 16:
         raise ValueError(f"count is {count} and size {size}; it takes 2 drawings and 16 px at least")
-    artist = Path(mark1.data.drawings.__file__).read_bytes() + f"{PIL.__version__} {np.__version__}".encode()
-    digest = hashlib.sha256(artist).hexdigest()[:8] # other code, another folder
-    home = data_home()/f"mark1-drawings-{count}-{size}-{digest}"
-    with writing_to_cache():
-        if home.exists(): return home/"images"
-        with staged(home) as new:
-            (new/"images").mkdir(parents=True)
-            for seed in range(count):
-                name = f"{'Abyssinian' if seed % 2 == 0 else 'beagle'}_{seed // 2 + 1}.png"
-                draw_animal(seed % 2 == 0, seed, size).save(new/"images"/name)
-    return home/"images"
+    def make(folder):
+        for seed in range(count):
+            name = f"{'Abyssinian' if seed % 2 == 0 else 'beagle'}_{seed // 2 + 1}.png"
+            draw_animal(seed % 2 == 0, seed, size).save(folder/name)
+    return made_once(f"drawings-{count}-{size}", "images", mark1.data.drawings, [PIL, np], make)
 
 # %% ../../nbs/data/sets.ipynb #set8snd2
 def check_sounds(
@@ -284,17 +296,11 @@ def instruments(
     from scipy.io import wavfile
     if makers < 1 or takes < 1:
         raise ValueError(f"makers is {makers} and takes {takes}; it takes one of each at least")
-    player = Path(mark1.data.sounds.__file__).read_bytes() + np.__version__.encode()
-    digest = hashlib.sha256(player).hexdigest()[:8] # other code, another folder
-    home = data_home()/f"mark1-instruments-{makers}-{takes}-{digest}"
-    with writing_to_cache():
-        if home.exists(): return home/"recordings"
-        with staged(home) as new:
-            (new/"recordings").mkdir(parents=True)
-            for kind, maker, number in itertools.product(KINDS, range(makers), range(takes)):
-                samples = (32767*take(kind, maker, number)).astype(np.int16)
-                wavfile.write(new/"recordings"/f"{kind}_maker{maker}_{number}.wav", RATE, samples)
-    return home/"recordings"
+    def make(folder):
+        for kind, maker, number in itertools.product(KINDS, range(makers), range(takes)):
+            samples = (32767*take(kind, maker, number)).astype(np.int16)
+            wavfile.write(folder/f"{kind}_maker{maker}_{number}.wav", RATE, samples)
+    return made_once(f"instruments-{makers}-{takes}", "recordings", mark1.data.sounds, [np], make)
 
 # %% ../../nbs/data/sets.ipynb #c7495152
 def is_original(
