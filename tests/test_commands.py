@@ -1,4 +1,8 @@
-"What `mark1` and the two test runners say when a chapter is sound, stale, wrong or stuck."
+"""What `mark1` and the two test runners say when a chapter is sound, stale, wrong or stuck.
+
+About: runner.
+Takes long: begins first.
+"""
 import os
 import re
 import shutil

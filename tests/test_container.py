@@ -2,6 +2,9 @@
 
 Docker's engine is used where one answers; where none does and Debian's is installed (`.ci/engine` does that),
 one is started for these tests. Without either they skip and say why.
+
+About: containers, environment.
+Takes long: begins first.
 """
 import json
 import os

@@ -1,4 +1,9 @@
-"What a kernel finds that an editor starts: as `mark1 run` gives it, so no red warning and the stored losses."
+"""What a kernel finds that an editor starts: as `mark1 run` gives it.
+
+So there is no red warning, and the losses are those stored.
+
+About: kernels.
+"""
 import atexit
 import json
 import os

@@ -1,6 +1,8 @@
 """Bad input of `ez env go`, each with its sentence, nothing of the user's touched.
 
 `mark1 doctor` is typed on the command line too.
+
+About: environment, doctor.
 """
 import json
 import os

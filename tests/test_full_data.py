@@ -1,6 +1,8 @@
 """The course's own photographs: trained on as they come out of the full data's archive.
 
 How that archive gets here is in test_downloads.py.
+
+Takes long: begins first.
 """
 import json
 import os

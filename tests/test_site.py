@@ -1,6 +1,8 @@
 """The site, built under a sub-path: its links, pictures, feed and HTML.
 
 A real browser shows how it looks, reads and is used.
+
+Takes long: begins first.
 """
 import gzip
 import json
