@@ -40,7 +40,7 @@ from mark1.data.downloads import (
     writing_to_cache,
 )
 from .drawings import draw_animal
-from .files import checksum, data_form, did_you_mean, move_into_place, staged
+from .files import checksum, data_form, did_you_mean, hide_password, move_into_place, staged
 from .pictures import check_pictures
 from .sounds import KINDS, RATE, take
 from .traces import make_traces, read_sessions
@@ -351,7 +351,8 @@ def obtain(
         move_into_place(top, original if first_hand else copy)
     except (ValueError, EOFError, gzip.BadGzipFile, zlib.error, tarfile.TarError) as error:
         shutil.rmtree(partial)
-        raise ValueError(f"the archive from {address} cannot be used: {error}; {remedy('archive')}") from None
+        shown = hide_password(address)
+        raise ValueError(f"the archive from {shown} cannot be used: {error}; {remedy('archive')}") from None
     finally: shutil.rmtree(unpacked, ignore_errors=True)
     shutil.rmtree(partial)
 
