@@ -394,7 +394,8 @@ def test_a_mirror_with_a_password(full, server, monkeypatch, capfd):
     with pytest.raises(ConnectionError, match="//…@127.0.0.1") as error: fetch("pets")
     server.code = None
     mends(full)
-    assert not [text for text in (str(error.value), *capfd.readouterr()) if "p%40ss" in text or "p@ss" in text]
+    shown = (str(error.value), *capfd.readouterr())
+    assert not [text for text in shown if "p%40ss" in text or "p@ss" in text]
 
 
 @pytest.mark.parametrize("change", [
