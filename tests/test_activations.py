@@ -41,7 +41,6 @@ from torch import nn
 from conftest import ROOT
 
 sys.path.insert(0, str(ROOT/"experiments"))
-import learning_curve
 from photographs import BATCH, OURS, SIZE, STOCK, frozen_once, unpacked
 
 
@@ -259,13 +258,3 @@ def test_the_figures_are_kept():
     assert {STOCK, OURS} <= kept["figures"].keys() & kept["memory"].keys() & errors.keys()
     assert all(sum(row["wrong_by_fold"]) == row["wrong"] for row in errors.values())
     assert timed.with_suffix(".svg").exists()
-
-
-def test_the_figures_of_the_curve_are_kept():
-    kept = json.loads(learning_curve.RESULT.read_text())
-    assert kept["batch"] == learning_curve.BATCH and kept["sets"] == learning_curve.SETS
-    for name, counts in kept["wrong"].items():
-        for ways in counts.values():
-            assert {"dumb", STOCK, "3 epochs", "50 steps"} <= ways.keys()
-            held_out = kept["sets"][name]["held out"]
-            assert all(0 <= wrong <= held_out for each in ways.values() for wrong in each.values())
