@@ -215,5 +215,5 @@ def wrong_by_place(columns, split, seed=0):
     "That is the share right; the share wrong is asked for.":
         lambda: 1 - wrong_by_place(["x", "y"], split_sessions)})
 def wrong_by_middle():
-    "With the mean place alone more of these answers are wrong, but most are still right: the place says most."
+    "With the mean place alone more of these answers are wrong, but most are still right."
     return wrong_by_place(["x", "y"], split_sessions)
