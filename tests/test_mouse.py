@@ -1,4 +1,4 @@
-"What chapter 09 exports, where the chapter does not go: bad input, other recordings, real ones."
+"What the chapters 09 export, where the chapter does not go: bad input, other recordings, real ones."
 import io
 import os
 import re
@@ -13,22 +13,24 @@ from mark1.data.traces import read_session, read_sessions
 from mark1.mouse import (
     ENCODINGS,
     by_features,
-    by_forest,
     by_network,
     clean_events,
     draw_traces,
+    how_features,
+    split_people,
+    windows,
+    wrong_answers,
+)
+from mark1.owner import (
+    by_forest,
     equal_error,
     equal_error_interval,
     error_curve,
-    how_features,
     owner_scores,
-    split_people,
     split_sessions,
     together,
     when_features,
     where_features,
-    windows,
-    wrong_answers,
 )
 
 from conftest import PATIENCE, ROOT
@@ -273,7 +275,7 @@ def test_the_chapter_on_real_recordings(mark1, serve, copied_repository, tmp_pat
     name = manifest_row("mouse_sessions").archive_name
     os.symlink(RECORDINGS, served/name)
     (served/f"{name}.sha256").write_text(checksum(RECORDINGS).removeprefix("sha256:"))
-    result = mark1("run", "09", cwd=copied_repository, timeout=4*PATIENCE, MARK1_DATA="full",
+    result = mark1("run", "09_owner", cwd=copied_repository, timeout=4*PATIENCE, MARK1_DATA="full",
                    MARK1_MIRROR=serve(served))
     assert result.returncode == 0, result.stdout + result.stderr
     shown = " ".join(result.stdout.replace("│", " ").split())
