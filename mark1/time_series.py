@@ -41,7 +41,7 @@ def check_when(
     season_length(when, "when")
     if when.freq != known.index.freq:
         raise ValueError(f"when is in periods of {when.freqstr} and known in {known.index.freqstr}; "
-                         f"use when.asfreq({known.index.freqstr!r})")
+                         "ask for periods of the same kind")
 
 def repeat_last_year(
     known:pd.Series, # values by period, gaps allowed
