@@ -32,6 +32,7 @@ def form_of(
     number = isinstance(value, (Real, Decimal)) and not isinstance(value, (bool, np.bool_))
     return "numbers" if number else ""
 
+# %% ../nbs/05_time_index.ipynb #tix0intime
 def in_time(
     dates:Sequence, # n dates: days, moments, periods, durations or numbers, all of one form
     name:str="dates", # what to call them in errors
@@ -85,6 +86,7 @@ def check_share(
     if not 0 < valid_pct < 1:
         raise ValueError(f"valid_pct is {valid_pct}; it takes a share between 0 and 1")
 
+# %% ../nbs/05_time_index.ipynb #tix0datesp
 def DateSplitter(
     dates:str|Callable|Sequence, # column of the table, function from an item or row to its date, or the dates
     valid_pct:float=.2, # share of the items to hold out, between 0 and 1
@@ -150,6 +152,7 @@ def calendar_features(
     year, season = np.divmod(when.astype("int64"), length) # pandas counts periods from 1970
     return pd.DataFrame({"years": 1970 + year + season/length, "season": season + 1}, index=when)
 
+# %% ../nbs/05_time_index.ipynb #tix0checks
 def check_series(
     series:pd.Series, # values by period
     name:str="series", # what to call it in errors

@@ -124,6 +124,7 @@ def two_splits(
         splits["random", seed] = np.setdiff1d(range(len(past)), held).tolist(), sorted(held)
     return splits
 
+# %% ../nbs/05_time_series.ipynb #t05comp1
 def compare_splits(
     series:dict[str, pd.Series], # name to values by period
     forecasts:dict[str, Callable]|None=None, # name to function from (known, periods) to values
@@ -154,6 +155,7 @@ def compare_splits(
     columns = "series origin model split seed valid_mae valid_r2 test_mae test_r2".split()
     return pd.DataFrame(rows, columns=columns)
 
+# %% ../nbs/05_time_series.ipynb #t05draw1
 def draw_forecasts(
     axis:plt.Axes, # to draw on
     known:pd.Series, # values trained on
@@ -175,6 +177,7 @@ def draw_forecasts(
               bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})
     axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
 
+# %% ../nbs/05_time_series.ipynb #t05draw2
 def draw_promises(
     rows:list[tuple[pd.Series, str, float]], # series, quantity with its unit, and first year shown
 ):
@@ -213,7 +216,7 @@ def draw_ratios(
 ):
     "Draw for each origin and seed how many times larger than promised the error was, a panel for each model."
     models, names = table.model.unique(), table.series.unique()
-    figure, axes = plt.subplots(1, len(models), figsize=(8.2, 3.4), sharex=True, sharey=True,
+    figure, axes = plt.subplots(1, len(models), figsize=(8.2, 3.8), sharex=True, sharey=True,
                                 layout="constrained", dpi=72, squeeze=False)
     for axis, model in zip(axes[0], models):
         rows = table[table.model == model]
@@ -227,7 +230,7 @@ def draw_ratios(
         axis.xaxis.set_major_formatter("{x:g}")
         axis.minorticks_off()
     axes[0, 0].set_yticks([-place for place in range(len(names))], list(names))
-    axes[0, -1].legend(fontsize=10, loc="lower right")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), fontsize=10, loc="outside lower center", ncols=2)
     plt.show()
 
 # %% ../nbs/05_time_series.ipynb #e87cce7c
