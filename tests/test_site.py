@@ -60,7 +60,7 @@ and [a file](../Makefile).[^aside]
 
 {{< embed "data/sets.ipynb#tbl-manifest" >}}
 
-{{< embed "05_time_series.ipynb#num-cut" >}}
+{{< embed "05_time_index.ipynb#num-cut" >}}
 
 {{< embed "97_everything.ipynb#fig-drawn" >}}
 
