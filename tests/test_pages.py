@@ -88,6 +88,9 @@ def test_of_several_forms_of_an_output_the_picture_is_shown():
     drawn = displayed(**{"image_svg+xml": ["<svg", "/>"]})
     assert shown(drawn, "fig-y", files) == {"picture": "fig-y.svg"}
     assert files["fig-y.svg"] == b"<svg/>"
+    played = displayed(**{"image_svg+xml": "<svg/>", "application_vnd.mark1.recording": '{"version":1}'})
+    assert shown(played, "fig-z", files) == {"picture": "fig-z.svg", "recording": "fig-z.json"}
+    assert files["fig-z.json"] == b'{"version":1}'
 
 
 @pytest.mark.parametrize("output, expected", [

@@ -20,8 +20,10 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import feedparser
 import nbformat
+import numpy as np
 import pytest
 from lxml import etree, html
+from mark1.perceptron import as_picture, description, replay
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 from playwright.sync_api import expect
@@ -198,6 +200,7 @@ KINDS = {
     "start": "start/",
     "missing": "404.html",
 }
+PLAYGROUNDS = "", "chapters/14_perceptron/" # pages that hold it
 every_kind = pytest.mark.parametrize("name", KINDS.values(), ids=KINDS.keys())
 
 
@@ -424,6 +427,9 @@ OPEN_ALL = "document.querySelectorAll('details').forEach(each => each.open = tru
 SETTLED = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
+PLAYS = "!document.querySelector('[data-recording] img')" # a page without a playground, or where it has begun
+
+
 def until(page, expression):
     "Wait until an expression holds; Playwright's own waiting evaluates text, which the pages forbid."
     end = time.monotonic() + PATIENCE
@@ -505,6 +511,7 @@ def judged(browser, site):
     def show(name, *states):
         "Open a page with all that folds open, and yield it in each state."
         page.goto(site.base + name)
+        until(page, PLAYS)
         page.evaluate(OPEN_ALL)
         page.evaluate(script)
         # axe measures no contrast above a gradient
@@ -518,9 +525,9 @@ def judged(browser, site):
     context.close()
 
 
-def violations(page):
-    "Say what axe finds on a page: rule, element and why."
-    found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
+def violations(page, where=":root"):
+    "Say what axe finds on a page, or in a part of it: rule, element and why."
+    found = page.evaluate(f"axe.run('{where}', {{resultTypes: ['violations']}})")["violations"]
     each_node = [(each["id"], node) for each in found for node in each["nodes"]]
     return [(rule, node["html"][:160], node["failureSummary"]) for rule, node in each_node]
 
@@ -547,11 +554,116 @@ def test_axe_finds_nothing_on_any_other_kind_of_page(judged, site, kind):
     for page in judged(name, state): assert violations(page) == [], (name, state)
 
 
+@pytest.mark.parametrize("name", PLAYGROUNDS)
+def test_axe_finds_nothing_where_the_playground_is(judged, name):
+    for page in judged(name, *STATES):
+        assert page.get_by_role("button", name="Teach").count() == 1
+        assert violations(page, "figure[data-recording]") == []
+
+
 @pytest.mark.parametrize("theme, colour", [("light", "#ddd"), ("dark", "#333")])
 def test_axe_notices_grey_on_grey(judged, theme, colour):
     for page in judged("tags/", (theme, 1280)):
         page.evaluate(f"document.querySelector('h1').style.color = '{colour}'")
         assert [rule for rule, *_ in violations(page)] == ["color-contrast"]
+
+
+# --- the playground
+
+
+@pytest.fixture
+def played(visit, site):
+    """Open a page with the playground; give it, the figure and the recording.
+
+    The browser must not complain, nor ask another host, whatever is done to the page.
+    """
+    wrong = []
+    def open_page(name, **options):
+        page = visit(name, **options)
+        page.on("console", lambda message: wrong.append(message.text))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("request", lambda request: request.url.startswith(site.base) or wrong.append(request.url))
+        page.reload() # now with ears
+        figure = page.locator("figure[data-recording]")
+        figure.locator("svg").wait_for()
+        figure.scroll_into_view_if_needed()
+        recording = json.loads((site.folder/"chapters/14_perceptron/fig-machine.json").read_text())
+        return page, figure, recording
+    yield open_page
+    assert wrong == []
+
+
+def drawn(figure, row, first, last):
+    "Draw a bar on the retina with the mouse; give the picture that it should be."
+    cell = lambda column: {"x": scale*(14 + 12*(column + .5)), "y": scale*(102 + 12*(row + .5))}
+    box = figure.locator("svg").bounding_box()
+    scale = box["width"]/660
+    mouse = figure.page.mouse
+    begin, end = ([box[axis] + cell(column)[axis] for axis in "xy"] for column in (first, last))
+    mouse.move(*begin)
+    mouse.down()
+    mouse.move(*end, steps=40)
+    mouse.up()
+    picture = np.zeros((20, 20), bool)
+    picture[row, first:last + 1] = True
+    return picture
+
+
+@pytest.mark.parametrize("name, width", [(PLAYGROUNDS[0], 390), (PLAYGROUNDS[1], 1280)])
+def test_the_site_draws_teaches_and_replays_as_the_library_does(played, name, width):
+    "By mouse, from a recorded training alone; what the page says is what Python says of the same pictures."
+    page, figure, recording = played(name, viewport={"width": width, "height": 900})
+    said = figure.locator("[aria-live]")
+    machine = replay(recording)
+    assert said.inner_text() == description(machine, as_picture(recording["picture"], 20))
+    figure.get_by_role("button", name="Clear").click()
+    picture = drawn(figure, 9, 3, 16)
+    assert said.inner_text() == description(machine, picture)
+    figure.get_by_label("This is").select_option("B")
+    figure.get_by_role("button", name="Teach").click()
+    machine.teach(picture, "B")
+    assert said.inner_text().endswith(description(machine, picture))
+    count = len(recording["lessons"]) + 1
+    assert figure.get_by_text(f"after {count} of {count} lessons").is_visible()
+    figure.get_by_label("Lessons").fill(str(count - 2))
+    figure.get_by_role("button", name="Replay").click()
+    expect(figure.get_by_text(f"after {count} of {count} lessons")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+@pytest.mark.parametrize("name", PLAYGROUNDS)
+def test_the_playground_is_played_by_keys_alone_and_is_still_where_that_is_asked(played, name):
+    page, figure, recording = played(name, reduced_motion="reduce")
+    figure.locator("[role=application]").focus()
+    for key in ("Delete", "Space", "ArrowRight", "Enter"): page.keyboard.press(key)
+    picture = np.zeros((20, 20), bool)
+    picture[10, 10:12] = True
+    said = figure.locator("[aria-live]")
+    assert said.inner_text() == description(replay(recording), picture)
+    names = []
+    for _ in range(6):
+        page.keyboard.press("Tab")
+        names.append(page.evaluate("document.activeElement.labels?.[0]?.textContent.trim() "
+                                   "|| document.activeElement.textContent"))
+    assert names == ["Show", "Clear", "This is", "Teach", "Replay", "Lessons"]
+    page.keyboard.press("Home") # of the slider
+    assert figure.get_by_text("before the first lesson").is_visible()
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")
+    count = len(recording["lessons"])
+    assert figure.get_by_text(f"after {count} of {count} lessons").is_visible() # at once
+
+
+def test_the_drawing_stands_where_the_playground_cannot(visit, site):
+    "Without JavaScript, and where the recording does not come."
+    for options in ({"java_script_enabled": False}, {}):
+        page = visit("start/", **options)
+        page.route("**/*.json", lambda route: route.abort())
+        page.goto(site.base)
+        page.wait_for_load_state("networkidle")
+        figure = page.locator("figure[data-recording]")
+        assert figure.locator("img").is_visible() and figure.locator("button, svg").count() == 0
+        assert "reads an E" in figure.inner_text()
 
 
 FOCUS = """() => {
@@ -577,6 +689,7 @@ def how_many(page, selector, condition=VISIBLE):
 
 
 @pytest.mark.parametrize("name", [
+    "",
     "notes/2022-01-03/",
     "chapters/97_everything/",
     "library/validation/",
@@ -584,11 +697,12 @@ def how_many(page, selector, condition=VISIBLE):
 ])
 def test_all_is_reached_with_the_tab_key_and_its_focus_is_seen(visit, name):
     page = visit(name, reduced_motion="reduce")
+    until(page, PLAYS)
     # to begin at the top
     page.evaluate("document.body.tabIndex = -1")
     page.evaluate("document.body.focus()")
     page.evaluate("document.body.removeAttribute('tabindex')")
-    stops = how_many(page, 'a[href], button, input, summary, [tabindex="0"]')
+    stops = how_many(page, 'a[href], button, input, select, summary, [tabindex="0"]')
     seen = []
     for _ in range(stops):
         page.keyboard.press("Tab")
