@@ -336,7 +336,8 @@ function build(el, { recording, lessons, step, picture, changed = () => {} }) {
   retina.addEventListener("focus", () => cursor.setAttribute("visibility", "visible"));
   retina.addEventListener("blur", () => cursor.setAttribute("visibility", "hidden"));
 
-  const whole = element("div", { style: { maxWidth: "660px" } }, svg, said,
+  const told = element("div", { textContent: "Draw on the retina, choose what it is, and teach the machine." });
+  const whole = element("div", { style: { maxWidth: "660px" } }, svg, told, said,
     element("div", { style: row }, cardsRow, button("Clear", clear), labelRow, button("Teach", teach)),
     element("div", { style: row }, play,
       element("label", { htmlFor: slider.id, textContent: "Lessons" }), slider, count));

@@ -325,10 +325,32 @@ def test_the_lists_lead_to_every_chapter_and_all_that_a_module_defines(site):
         return {urljoin(site.base + name, target) for target in targets}
     pages = {kind: {address for address in site.pages if re.search(f"/{kind}/.", address)}
              for kind in ("chapters", "library")}
-    assert pages["chapters"] <= leads("chapters/") and pages["chapters"] <= leads("")
+    lesson = {address for address in pages["chapters"] if re.search(r"/\d\d_", address)}
+    assert pages["chapters"] <= leads("chapters/") and lesson <= leads("") and len(lesson) >= 20
     defined = {f"{address}#{heading}" for address in pages["library"]
                for heading in site.pages[address].xpath("//main//h2/@id")}
     assert pages["library"] | defined <= leads("library/") and len(defined) > 100
+
+
+def test_the_home_page_is_a_door(site):
+    "One sentence on what this is, two ways in, the machine; then the lesson's chapters, then the notes."
+    page = site.pages[site.base]
+    lead = page.find_class("lead")[0].text_content()
+    assert "lesson 1 of the fastai course" in lead and lead.count(".") == 1 and lead.endswith(".")
+    ways = [(link.text, link.get("href")) for link in page.find_class("ways")[0].iter("a")]
+    path = urlsplit(site.base).path
+    assert ways == [("Read chapter 01", f"{path}chapters/01_first_model/"), ("Run it", f"{path}start/#start")]
+    assert page.xpath("//main//figure/@data-recording | //main//h2/text()") == [
+        f"{path}chapters/14_perceptron/fig-machine.json", "Chapters", "Latest notes"]
+    assert page.xpath("//main//h3/text()") == ["The lesson"]
+
+
+def test_a_note_stands_in_lists_by_its_topic_with_the_date_beside_it(site):
+    entries = {words(entry.find("p/a")): [words(time) for time in entry.iter("time")]
+               for entry in site.pages[site.base + "notes/"].find_class("entries")[0]}
+    assert entries["Everything a note can hold"] == ["3 January 2022"]
+    assert entries["Sounds and mouse traces, drawn as pictures"] == ["28 November 2026"]
+    assert entries["19 December 2021"] == [] # which is named by its date
 
 
 def loose(tree):
