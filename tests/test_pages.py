@@ -167,6 +167,19 @@ def test_code_and_output_are_left_out_by_themselves():
     assert record("#| echo: false\nx") is None
 
 
+@pytest.mark.parametrize("text, stays", [
+    ("A slider, tosses from 5 to 320: run the cell to move it.", False),
+    ("FileUpload(value=(), accept='image/*', description='Upload')", False),
+    ("Label(value='no picture yet')", False),
+    ("Point(x=1, y=2)", True), # an object of one's own
+    ("a sentence", True),
+])
+def test_the_text_of_a_widget_is_left_out(text, stays):
+    found = record("show()", displayed(text_plain=text), FIGURE)["outputs"]
+    assert [*map(list, found)] == ([["text"], ["picture"]] if stays else [["picture"]])
+    assert record("x", new_output("stream", name="stdout", text=text))["outputs"] == [{"text": text}]
+
+
 ANSWERS = """#| exporti
 @exercise("a-1")
 def x(): pass
