@@ -24,7 +24,7 @@ from sync import bring_up_to_date, compare, workplace
 SITE = Path("_site") # below the repository
 
 
-SETTINGS = "git_url", "branch", "description", "author", "lib_path" # of settings.ini, read once
+SETTINGS = "git_url", "branch", "description", "author", "version", "lib_path" # of settings.ini, read once
 
 
 def base_url(

@@ -4,7 +4,7 @@ import builtins
 import re
 
 from mark1.workshop.notebook import directives, is_imports, kind_of, syntax_tree
-from outputs import shown
+from outputs import joined, shown
 from reference import names_defined, public_names
 
 EXERCISE = re.compile(r'@exercise\(\s*"([^"]+)"')
@@ -44,6 +44,20 @@ def defined(
     return ", ".join(said)
 
 
+def is_widget(
+    output:dict, # of a code cell
+) -> bool:
+    "Say whether an output is the text of a widget, which no page runs; its static form stands beside it."
+    data = output.get("data", {})
+    if output.output_type != "display_data" or set(data) != {"text/plain"}: return False
+    text = joined(data["text/plain"])
+    if text.endswith(": run the cell to move it."): return True # see mark1.sliders
+    made = re.match(r"([A-Z]\w+)\(\w+=", text)
+    if not made: return False
+    import ipywidgets  # here, for few cells show one
+    return hasattr(ipywidgets, made[1])
+
+
 def fold_summary(
     cell:dict, # a code cell
 ) -> str: # '' where nothing is folded
@@ -75,7 +89,8 @@ def cell_record(
     name = label or f"cell-{number}"
     names = [name] + [f"{name}-{i}" for i in range(1, len(outputs))]
     exported = {"export", "exports"} & marks.keys() and code and not is_imports(code)
-    shows = [part for output, name in zip(outputs, names) if (part := shown(output, name, files))]
+    shows = [part for output, name in zip(outputs, names)
+             if not is_widget(output) and (part := shown(output, name, files))]
     record = {"label": label, "caption": marks.get("fig-cap") or marks.get("tbl-cap", ""),
               "alt": marks.get("fig-alt", ""), "code": "" if marks.get("echo") == "false" else code,
               "fold": fold_summary(cell), "open": marks.get("code-fold") == "show",

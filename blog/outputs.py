@@ -3,6 +3,7 @@ import re
 from base64 import b64decode
 
 PICTURES = {"image/svg+xml": "svg", "image/png": "png", "image/jpeg": "jpg"} # the first there is is taken
+RECORDING = "application/vnd.mark1.recording" # a training, from which a page can play: see chapter 14
 KEPT = set("div table caption thead tbody tfoot tr th td b strong em i code sub sup br".split()) # of tables
 LOST = "style", "script", "progress" # with all they hold
 ANSI = re.compile(r"\x1b\[[\d;]*m")
@@ -67,15 +68,17 @@ def plain_table(
 def shown(
     output:dict, # of a code cell
     name:str, # what a picture's file is called, without its ending
-    files:dict[str, bytes], # takes the picture
-) -> dict[str, str]|None: # 'picture' (a file), 'table' (HTML), 'markdown' or 'text'; None for nothing to show
-    "Give what the page shows of one output."
+    files:dict[str, bytes], # takes the picture, and the recording where there is one
+) -> dict[str, str]|None: # 'picture' (a file) and 'recording' (another), 'table' (HTML), 'markdown' or 'text'
+    "Give what the page shows of one output, None for nothing."
     data = output.get("data", {})
     for kind, ending in PICTURES.items():
         if kind not in data: continue
         content = joined(data[kind])
         files[f"{name}.{ending}"] = content.encode() if ending == "svg" else b64decode(content)
-        return {"picture": f"{name}.{ending}"}
+        if RECORDING not in data: return {"picture": f"{name}.{ending}"}
+        files[f"{name}.json"] = joined(data[RECORDING]).encode()
+        return {"picture": f"{name}.{ending}", "recording": f"{name}.json"}
     if "text/html" in data:
         table = plain_table(joined(data["text/html"]))
         return {"table": table} if table else None

@@ -20,6 +20,7 @@ from reference import module_entries
 PAGES, KEPT_PAGES = Path("_run/blog/content"), Path("_run/blog/pages.json") # below the repository
 BADGE = re.compile(r"\[!\[[^\]]*\]\([^)]*\)\]\([^)]*\) ?") # a linked picture of another host
 WARNING = re.compile(r"/ipykernel_\d+/\S*: (\w*Warning)") # which names a file that is gone
+PLAIN = re.compile(r'<span class="(?:n|p|o|w|nb|bp|err)">([^<]*)</span>') # to which site.css gives no colour
 TITLE = re.compile(r"# (.+?)\n+> (.+)\n*|# (.+)\n*") # and the sentence below it
 START = {"title": "What Mark 1 is", # of the page of nbs/index.ipynb
          "description": "How to start, what it takes, the commands, and what is where"}
@@ -162,7 +163,7 @@ def colour(
     spans = HtmlFormatter(nowrap=True)
     for record in records:
         if record["code"]:
-            record["code"] = highlight(record["code"], lexer, spans).strip("\n")
+            record["code"] = PLAIN.sub(r"\1", highlight(record["code"], lexer, spans)).strip("\n")
 
 
 def module_page(
@@ -216,6 +217,7 @@ def pages_of(
     text = page_text({**front, "weight": weight}, body)
     before = text[:text.index(b"\n}\n") + 3].count(b"\n") + 1 # lines of front matter
     files = {f"{place}/{name}": content for name, content in (files | {"index.md": text}).items()}
+    if place.startswith("chapters/"): files[f"{place}/{path.name}"] = path.read_bytes() # to be downloaded
     page = module_page(chapter, weight) if chapter.module else None
     if page: files[f"library/{chapter.module}/index.md"] = page
     return files, [(line + before, cell) for line, cell in starts]

@@ -27,7 +27,7 @@ def hugo(
 ) -> subprocess.Popen:
     "Start Hugo, with what the templates take from settings.ini."
     facts = {"repository": settings["git_url"]}
-    facts |= {name: settings[name] for name in ("description", "author", "branch")}
+    facts |= {name: settings[name] for name in ("description", "author", "branch", "version")}
     environment = {"GOGC": "400", **os.environ} # garbage is collected less often: a tenth of Hugo's time
     environment |= {f"HUGO_PARAMS_{name.upper()}": value for name, value in facts.items()}
     command = [binary("hugo/binaries/hugo"), *words, "--source", str(root), "--config", "blog/hugo.toml",

@@ -197,7 +197,7 @@ function build(el, { recording, lessons, step, picture, changed = () => {} }) {
   retina.append(make("rect", { x: 14, y: 102, width: 240, height: 240, fill: "white", "fill-opacity": 0 }), cursor);
   const svg = make("svg", { viewBox: "0 0 660 420", role: "presentation", "font-family": "sans-serif", fill: COLORS.ink });
   Object.assign(svg.style, { width: "100%", maxWidth: "660px", display: "block", touchAction: "pan-y" });
-  Object.assign(retina.style, { cursor: "crosshair", touchAction: "none", outline: "none" });
+  Object.assign(retina.style, { cursor: "crosshair", touchAction: "none" });
   svg.append(make("rect", { width: 660, height: 420, fill: "white" }), drawing, retina);
 
   const said = element("p", { id: `${name}-said`, style: { margin: "0.25em 0" } });
@@ -336,7 +336,8 @@ function build(el, { recording, lessons, step, picture, changed = () => {} }) {
   retina.addEventListener("focus", () => cursor.setAttribute("visibility", "visible"));
   retina.addEventListener("blur", () => cursor.setAttribute("visibility", "hidden"));
 
-  const whole = element("div", { style: { maxWidth: "660px" } }, svg, said,
+  const told = element("div", { textContent: "Draw on the retina, choose what it is, and teach the machine." });
+  const whole = element("div", { style: { maxWidth: "660px" } }, svg, told, said,
     element("div", { style: row }, cardsRow, button("Clear", clear), labelRow, button("Teach", teach)),
     element("div", { style: row }, play,
       element("label", { htmlFor: slider.id, textContent: "Lessons" }), slider, count));

@@ -315,19 +315,22 @@ def test_front_matter_is_as_in_the_seed(path):
         "---\ntitle: x\n---\n",
         "+++\ntitle=\"2021-12-19\"\n+++\n",
         "+++\ntitle=\"2021-12-19\"\ndate=2021-12-18\n+++\n",
+        "+++\ntitle=\"2021-12-18\"\ndate=2021-12-19\n+++\n",
         "+++\ntitle=\"2021-12-19\"\ndate=2021-12-19\nmood=\"fine\"\n+++\n",
     ):
         assert not front_matter(broken, "2021-12-19")
 
 
 def front_matter(text, day):
-    "Say whether a note opens with title and date, as TOML between `+++` lines, and perhaps with tags."
+    "Say whether a note opens with title (a topic, or the date) and date, in TOML, and perhaps with tags."
     match = re.match(r"\+\+\+\n(.*?)\n\+\+\+\n", text, re.DOTALL)
     if not match: return False
     facts = tomllib.loads(match[1])
     tags = facts.pop("tags", [])
     if not all(isinstance(tag, str) for tag in tags): return False
-    return {name: str(value) for name, value in facts.items()} == {"title": day, "date": day}
+    title = str(facts.pop("title", ""))
+    named = title == day or re.search("[a-z]{3}", title)
+    return bool(named) and {name: str(value) for name, value in facts.items()} == {"date": day}
 
 
 CONCEPTS = [

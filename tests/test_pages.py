@@ -88,6 +88,9 @@ def test_of_several_forms_of_an_output_the_picture_is_shown():
     drawn = displayed(**{"image_svg+xml": ["<svg", "/>"]})
     assert shown(drawn, "fig-y", files) == {"picture": "fig-y.svg"}
     assert files["fig-y.svg"] == b"<svg/>"
+    played = displayed(**{"image_svg+xml": "<svg/>", "application_vnd.mark1.recording": '{"version":1}'})
+    assert shown(played, "fig-z", files) == {"picture": "fig-z.svg", "recording": "fig-z.json"}
+    assert files["fig-z.json"] == b'{"version":1}'
 
 
 @pytest.mark.parametrize("output, expected", [
@@ -162,6 +165,19 @@ def test_code_and_output_are_left_out_by_themselves():
     assert no_output["outputs"] == [] and no_output["code"] == "x"
     assert record("#| echo: false\n#| output: false\nx", PRINTED) is None
     assert record("#| echo: false\nx") is None
+
+
+@pytest.mark.parametrize("text, stays", [
+    ("A slider, tosses from 5 to 320: run the cell to move it.", False),
+    ("FileUpload(value=(), accept='image/*', description='Upload')", False),
+    ("Label(value='no picture yet')", False),
+    ("Point(x=1, y=2)", True), # an object of one's own
+    ("a sentence", True),
+])
+def test_the_text_of_a_widget_is_left_out(text, stays):
+    found = record("show()", displayed(text_plain=text), FIGURE)["outputs"]
+    assert [*map(list, found)] == ([["text"], ["picture"]] if stays else [["picture"]])
+    assert record("x", new_output("stream", name="stdout", text=text))["outputs"] == [{"text": text}]
 
 
 ANSWERS = """#| exporti

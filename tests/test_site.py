@@ -22,8 +22,10 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import feedparser
 import nbformat
+import numpy as np
 import pytest
 from lxml import etree, html
+from mark1.perceptron import as_picture, description, replay
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 from playwright.sync_api import expect
@@ -200,6 +202,7 @@ KINDS = {
     "start": "start/",
     "missing": "404.html",
 }
+PLAYGROUNDS = "", "chapters/14_perceptron/" # pages that hold it
 every_kind = pytest.mark.parametrize("name", KINDS.values(), ids=KINDS.keys())
 
 
@@ -324,10 +327,71 @@ def test_the_lists_lead_to_every_chapter_and_all_that_a_module_defines(site):
         return {urljoin(site.base + name, target) for target in targets}
     pages = {kind: {address for address in site.pages if re.search(f"/{kind}/.", address)}
              for kind in ("chapters", "library")}
-    assert pages["chapters"] <= leads("chapters/") and pages["chapters"] <= leads("")
+    lesson = {address for address in pages["chapters"] if re.search(r"/\d\d_", address)}
+    assert pages["chapters"] <= leads("chapters/") and lesson <= leads("") and len(lesson) >= 20
     defined = {f"{address}#{heading}" for address in pages["library"]
                for heading in site.pages[address].xpath("//main//h2/@id")}
     assert pages["library"] | defined <= leads("library/") and len(defined) > 100
+
+
+def test_the_home_page_is_a_door(site):
+    "One sentence on what this is, two ways in, the machine; then the lesson's chapters, then the notes."
+    page = site.pages[site.base]
+    lead = page.find_class("lead")[0].text_content()
+    assert "lesson 1 of the fastai course" in lead and lead.count(".") == 1 and lead.endswith(".")
+    ways = [(link.text, link.get("href")) for link in page.find_class("ways")[0].iter("a")]
+    path = urlsplit(site.base).path
+    assert ways == [("Read chapter 01", f"{path}chapters/01_first_model/"), ("Run it", f"{path}start/#start")]
+    assert page.xpath("//main//figure/@data-recording | //main//h2/text()") == [
+        f"{path}chapters/14_perceptron/fig-machine.json", "Chapters", "Latest notes"]
+    assert page.xpath("//main//h3/text()") == ["The lesson"]
+
+
+def test_a_note_stands_in_lists_by_its_topic_with_the_date_beside_it(site):
+    entries = {words(entry.find("p/a")): [words(time) for time in entry.iter("time")]
+               for entry in site.pages[site.base + "notes/"].find_class("entries")[0]}
+    assert entries["Everything a note can hold"] == ["3 January 2022"]
+    assert entries["Sounds and mouse traces, drawn as pictures"] == ["28 November 2026"]
+    assert entries["19 December 2021"] == [] # which is named by its date
+
+
+def test_each_page_has_a_card_and_a_way_to_report_a_mistake(site):
+    for address, tree in site.pages.items():
+        card = {each.get("property"): each.get("content") for each in tree.xpath("//meta[@property]")}
+        description = tree.xpath("string(//meta[@name='description']/@content)")
+        assert card["og:description"] == description
+        assert tree.findtext(".//title").startswith(card["og:title"])
+        assert card["og:url"] == address and card["og:image"] == site.base + "card.png"
+        report, = tree.xpath("//footer//a[contains(@href, '/issues/new?title=')]/@href")
+        source = tree.xpath("string(//main/@data-source)") or urlsplit(address).path
+        assert unquote(report.replace("+", " ")).endswith(f"A mistake in {source}")
+    assert Image.open(site.folder/"card.png").size == (1200, 630)
+
+
+CHAPTER = re.compile(r"chapters/\d\d_[^/]+/$") # of the lesson
+
+
+def test_a_chapter_can_be_downloaded_and_cited_and_says_how_long_it_takes(site):
+    for name in filter(CHAPTER.search, site.names):
+        tree = site.pages[site.base + name]
+        notebook, = tree.xpath("//a[@download]/@href")
+        file = site.folder/notebook.removeprefix(urlsplit(site.base).path)
+        assert file.read_bytes() == (site.folder.parent/"nbs"/file.name).read_bytes()
+        cite = tree.find_class("cite")[0].text_content()
+        assert f'url = "{site.base}{name}"' in cite and tree.findtext(".//h1") in cite
+        minutes = re.search(r"(\d+) min to read", tree.find_class("head")[0].text_content())
+        assert 1 <= int(minutes[1]) <= 40
+
+
+def test_a_chapter_stands_beside_its_course(site):
+    chapters = [name for name in site.names if CHAPTER.search(name)]
+    for name in chapters:
+        links = site.pages[site.base + name].xpath("//nav[@aria-label='The lesson']//a")
+        path = urlsplit(site.base).path
+        assert sorted(link.get("href") for link in links) == [path + each for each in chapters]
+        assert [link.get("href") for link in links if link.get("aria-current")] == [path + name]
+    other = site.pages[site.base + "chapters/doctor/"].xpath("//nav[@aria-label='The workshop']//a")
+    assert len(other) >= 5
 
 
 def loose(tree):
@@ -426,6 +490,9 @@ OPEN_ALL = "document.querySelectorAll('details').forEach(each => each.open = tru
 SETTLED = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
+PLAYS = "!document.querySelector('[data-recording] img')" # a page without a playground, or where it has begun
+
+
 def until(page, expression):
     "Wait until an expression holds; Playwright's own waiting evaluates text, which the pages forbid."
     end = time.monotonic() + PATIENCE
@@ -469,6 +536,98 @@ def test_no_page_complains_or_asks_another_host(looks, site):
     assert all(len(seen.asked) >= 4 for seen in looks.values()) # page, style, script, font
 
 
+def weight(files):
+    "Give the bytes that files take on the way; what is text is compressed, as GitHub Pages does."
+    packed = lambda path: path.suffix in (".woff2", ".png", ".jpg", ".webp")
+    return sum(len(path.read_bytes() if packed(path) else gzip.compress(path.read_bytes())) for path in files)
+
+
+def at_first_sight(site, name):
+    "List the files that a page takes when it is opened: itself, style, scripts, fonts, its first picture."
+    tree = site.pages[site.base + name]
+    taken = tree.xpath("//link[@rel='stylesheet' or @rel='preload']/@href | //script/@src")
+    taken += tree.xpath("//main//img/@src")[:1] + tree.xpath("//@data-recording")
+    files = [site.folder/each.removeprefix(urlsplit(site.base).path) for each in taken]
+    files.append(site.folder/"fonts/source-serif-4-latin-wght-italic.woff2")
+    if list(tree.iter("math")): files.append(site.folder/"fonts/stix-two-math.woff2")
+    return [site.folder/name/"index.html", *files]
+
+
+def test_no_chapter_is_heavy_at_first_sight(site, visit):
+    chapters = list(filter(CHAPTER.search, site.names))
+    heavy = {name: weight(at_first_sight(site, name)) for name in chapters}
+    assert {name: size for name, size in heavy.items() if size > 250_000} == {}
+    name = max(heavy, key=heavy.get)
+    page = visit(name) # the browser takes nothing beside that
+    asked = page.evaluate("performance.getEntriesByType('resource').map(each => new URL(each.name).pathname)")
+    path = urlsplit(site.base).path
+    expected = {f"{path}{file.relative_to(site.folder)}" for file in at_first_sight(site, name)}
+    assert {each for each in asked if not each.endswith("mark1.svg")} <= expected
+    assert heavy[name] + 141_000 > 250_000 # the control: with the whole font for formulas
+
+
+COLUMNS = """count => { const code = document.querySelector("pre.chroma code")
+    code.textContent = "x".repeat(count)
+    return code.parentElement.scrollWidth > code.parentElement.clientWidth }"""
+EDGES = """() => [document.querySelector("pre.chroma"), document.querySelector("main")]
+    .map(each => Math.round(each.getBoundingClientRect().right))"""
+
+
+@pytest.mark.parametrize("width", [1200, 1280, 1920])
+def test_code_of_110_columns_fits_and_is_never_cut_beside_empty_space(visit, width):
+    page = visit("chapters/04_validation/", viewport={"width": width, "height": 900})
+    assert not page.evaluate(COLUMNS, 110) and page.evaluate(COLUMNS, 130)
+    nav = page.get_by_role("navigation", name="The lesson")
+    assert nav.get_by_role("link", name="05 Time series").is_visible()
+    page.set_viewport_size({"width": 900, "height": 900})
+    code, whole = page.evaluate(EDGES)
+    assert code == whole and not nav.get_by_role("link", name="05 Time series").is_visible()
+    page.get_by_text("The lesson", exact=True).click()
+    assert nav.get_by_role("link", name="05 Time series").is_visible()
+
+
+def test_a_button_copies_code(visit):
+    page = visit("chapters/04_validation/", permissions=["clipboard-read", "clipboard-write"])
+    code = page.locator(".highlight:visible").first
+    assert code.locator("button").evaluate("each => getComputedStyle(each).opacity") == "0"
+    code.hover()
+    for act in (lambda button: button.click(), lambda button: button.press("Enter")):
+        page.evaluate("navigator.clipboard.writeText('')")
+        act(code.get_by_role("button"))
+        expect(code.get_by_role("button")).to_have_text("Copied")
+        assert page.evaluate("navigator.clipboard.readText()") == code.locator("code").inner_text()
+        expect(code.get_by_role("button")).to_have_text("Copy")
+
+
+@pytest.mark.parametrize("name", ["notes/2022-01-03/", "chapters/05_time_series/"])
+def test_a_picture_is_enlarged_on_a_tap_and_by_keys(visit, site, name):
+    page = visit(name, viewport={"width": 390, "height": 800}, has_touch=True)
+    link = page.locator("a.enlarge").last
+    link.scroll_into_view_if_needed()
+    small = link.locator("img").bounding_box()["width"]
+    link.tap()
+    large = page.get_by_role("dialog", name="Picture, enlarged")
+    assert large.locator("img").bounding_box()["width"] > 2*small
+    assert large.locator("img").get_attribute("alt") == link.locator("img").get_attribute("alt")
+    large.get_by_role("button", name="Close").tap()
+    expect(large).to_be_hidden()
+    link.press("Enter")
+    expect(large).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(large).to_be_hidden()
+    page = visit(name, java_script_enabled=False)
+    page.locator("a.enlarge").first.click()
+    page.wait_for_url(re.compile(r"\.(svg|png|jpg)$"))
+
+
+def test_no_line_hides_the_underscores_of_a_link(visit):
+    page = visit("chapters/05_time_series/")
+    offset = """each => { const style = getComputedStyle(each)
+        return parseFloat(style.textUnderlineOffset)/parseFloat(style.fontSize) }"""
+    assert page.locator("main a:has(code:text('_'))").first.evaluate(offset) > .3
+    assert page.locator("main a:not(:has(code))").first.evaluate(offset) < .2
+
+
 def test_no_page_scrolls_sideways_on_a_narrow_telephone(looks):
     assert {address: seen.width for address, seen in looks.items() if seen.width != 320} == {}
 
@@ -507,6 +666,7 @@ def judged(browser, site):
     def show(name, *states):
         "Open a page with all that folds open, and yield it in each state."
         page.goto(site.base + name)
+        until(page, PLAYS)
         page.evaluate(OPEN_ALL)
         page.evaluate(script)
         # axe measures no contrast above a gradient
@@ -520,9 +680,9 @@ def judged(browser, site):
     context.close()
 
 
-def violations(page):
-    "Say what axe finds on a page: rule, element and why."
-    found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
+def violations(page, where=":root"):
+    "Say what axe finds on a page, or in a part of it: rule, element and why."
+    found = page.evaluate(f"axe.run('{where}', {{resultTypes: ['violations']}})")["violations"]
     each_node = [(each["id"], node) for each in found for node in each["nodes"]]
     return [(rule, node["html"][:160], node["failureSummary"]) for rule, node in each_node]
 
@@ -549,11 +709,116 @@ def test_axe_finds_nothing_on_any_other_kind_of_page(judged, site, kind):
     for page in judged(name, state): assert violations(page) == [], (name, state)
 
 
+@pytest.mark.parametrize("name", PLAYGROUNDS)
+def test_axe_finds_nothing_where_the_playground_is(judged, name):
+    for page in judged(name, *STATES):
+        assert page.get_by_role("button", name="Teach").count() == 1
+        assert violations(page, "figure[data-recording]") == []
+
+
 @pytest.mark.parametrize("theme, colour", [("light", "#ddd"), ("dark", "#333")])
 def test_axe_notices_grey_on_grey(judged, theme, colour):
     for page in judged("tags/", (theme, 1280)):
         page.evaluate(f"document.querySelector('h1').style.color = '{colour}'")
         assert [rule for rule, *_ in violations(page)] == ["color-contrast"]
+
+
+# --- the playground
+
+
+@pytest.fixture
+def played(visit, site):
+    """Open a page with the playground; give it, the figure and the recording.
+
+    The browser must not complain, nor ask another host, whatever is done to the page.
+    """
+    wrong = []
+    def open_page(name, **options):
+        page = visit(name, **options)
+        page.on("console", lambda message: wrong.append(message.text))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("request", lambda request: request.url.startswith(site.base) or wrong.append(request.url))
+        page.reload() # now with ears
+        figure = page.locator("figure[data-recording]")
+        figure.locator("svg").wait_for()
+        figure.scroll_into_view_if_needed()
+        recording = json.loads((site.folder/"chapters/14_perceptron/fig-machine.json").read_text())
+        return page, figure, recording
+    yield open_page
+    assert wrong == []
+
+
+def drawn(figure, row, first, last):
+    "Draw a bar on the retina with the mouse; give the picture that it should be."
+    cell = lambda column: {"x": scale*(14 + 12*(column + .5)), "y": scale*(102 + 12*(row + .5))}
+    box = figure.locator("svg").bounding_box()
+    scale = box["width"]/660
+    mouse = figure.page.mouse
+    begin, end = ([box[axis] + cell(column)[axis] for axis in "xy"] for column in (first, last))
+    mouse.move(*begin)
+    mouse.down()
+    mouse.move(*end, steps=40)
+    mouse.up()
+    picture = np.zeros((20, 20), bool)
+    picture[row, first:last + 1] = True
+    return picture
+
+
+@pytest.mark.parametrize("name, width", [(PLAYGROUNDS[0], 390), (PLAYGROUNDS[1], 1280)])
+def test_the_site_draws_teaches_and_replays_as_the_library_does(played, name, width):
+    "By mouse, from a recorded training alone; what the page says is what Python says of the same pictures."
+    page, figure, recording = played(name, viewport={"width": width, "height": 900})
+    said = figure.locator("[aria-live]")
+    machine = replay(recording)
+    assert said.inner_text() == description(machine, as_picture(recording["picture"], 20))
+    figure.get_by_role("button", name="Clear").click()
+    picture = drawn(figure, 9, 3, 16)
+    assert said.inner_text() == description(machine, picture)
+    figure.get_by_label("This is").select_option("B")
+    figure.get_by_role("button", name="Teach").click()
+    machine.teach(picture, "B")
+    assert said.inner_text().endswith(description(machine, picture))
+    count = len(recording["lessons"]) + 1
+    assert figure.get_by_text(f"after {count} of {count} lessons").is_visible()
+    figure.get_by_label("Lessons").fill(str(count - 2))
+    figure.get_by_role("button", name="Replay").click()
+    expect(figure.get_by_text(f"after {count} of {count} lessons")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+@pytest.mark.parametrize("name", PLAYGROUNDS)
+def test_the_playground_is_played_by_keys_alone_and_is_still_where_that_is_asked(played, name):
+    page, figure, recording = played(name, reduced_motion="reduce")
+    figure.locator("[role=application]").focus()
+    for key in ("Delete", "Space", "ArrowRight", "Enter"): page.keyboard.press(key)
+    picture = np.zeros((20, 20), bool)
+    picture[10, 10:12] = True
+    said = figure.locator("[aria-live]")
+    assert said.inner_text() == description(replay(recording), picture)
+    names = []
+    for _ in range(6):
+        page.keyboard.press("Tab")
+        names.append(page.evaluate("document.activeElement.labels?.[0]?.textContent.trim() "
+                                   "|| document.activeElement.textContent"))
+    assert names == ["Show", "Clear", "This is", "Teach", "Replay", "Lessons"]
+    page.keyboard.press("Home") # of the slider
+    assert figure.get_by_text("before the first lesson").is_visible()
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")
+    count = len(recording["lessons"])
+    assert figure.get_by_text(f"after {count} of {count} lessons").is_visible() # at once
+
+
+def test_the_drawing_stands_where_the_playground_cannot(visit, site):
+    "Without JavaScript, and where the recording does not come."
+    for options in ({"java_script_enabled": False}, {}):
+        page = visit("start/", **options)
+        page.route("**/*.json", lambda route: route.abort())
+        page.goto(site.base)
+        page.wait_for_load_state("networkidle")
+        figure = page.locator("figure[data-recording]")
+        assert figure.locator("img").is_visible() and figure.locator("button, svg").count() == 0
+        assert "reads an E" in figure.inner_text()
 
 
 FOCUS = """() => {
@@ -579,6 +844,7 @@ def how_many(page, selector, condition=VISIBLE):
 
 
 @pytest.mark.parametrize("name", [
+    "",
     "notes/2022-01-03/",
     "chapters/97_everything/",
     "library/validation/",
@@ -586,11 +852,12 @@ def how_many(page, selector, condition=VISIBLE):
 ])
 def test_all_is_reached_with_the_tab_key_and_its_focus_is_seen(visit, name):
     page = visit(name, reduced_motion="reduce")
+    until(page, PLAYS)
     # to begin at the top
     page.evaluate("document.body.tabIndex = -1")
     page.evaluate("document.body.focus()")
     page.evaluate("document.body.removeAttribute('tabindex')")
-    stops = how_many(page, 'a[href], button, input, summary, [tabindex="0"]')
+    stops = how_many(page, 'a[href], button, input, select, summary, [tabindex="0"]')
     seen = []
     for _ in range(stops):
         page.keyboard.press("Tab")
@@ -612,6 +879,8 @@ def test_the_skip_link_the_theme_and_the_search_work_by_keyboard(visit, site):
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     page.keyboard.press("Enter")
     assert page.evaluate("document.documentElement.dataset.theme") == "light"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.documentElement.dataset.theme") is None
     page.keyboard.press("Shift+Tab")
     page.keyboard.press("Enter")
     page.wait_for_url(site.base + "search/")
@@ -690,6 +959,21 @@ def test_a_search_shows_words_rather_than_the_code_that_checks(visit, site):
     assert hit.locator("p").inner_text().endswith("…") # it is cut there
 
 
+def test_a_search_says_what_its_hits_are_and_shows_no_code(visit):
+    "What explains comes before the reference; a word that only code has leads to the chapter, without code."
+    page = visit("search/?q=holdout_errors")
+    page.wait_for_selector("#hits a")
+    kinds = page.locator("#hits .over").all_inner_texts()
+    assert kinds[0].startswith("Chapter 04") and kinds[-1].strip() == "Library"
+    page.fill("#query", "RandomForestRegressor")
+    until(page, "document.getElementById('status').textContent.includes('RandomForestRegressor')")
+    hit = page.locator("#hits li", has_text="Time series")
+    assert "how well each of them predicts" in hit.inner_text()
+    page.fill("#query", "quagga")
+    until(page, "document.getElementById('status').textContent.includes('quagga')")
+    assert page.locator("#hits .over").all_inner_texts() == ["Note "]
+
+
 # of the second, "z" is there; of the third, "back"
 @pytest.mark.parametrize("sought", ["ξξξ", "zyzzyvas", "backfill of quagga"])
 def test_a_search_for_nothing_says_so(visit, sought):
@@ -719,6 +1003,12 @@ def test_a_chosen_theme_is_kept_and_the_systems_holds_otherwise(visit, site):
     assert page.evaluate(PAPER) == dark
     page.reload()
     assert page.evaluate(PAPER) == dark and page.inner_text("#theme-switch") == "Light"
+    page.click("#theme-switch")
+    assert page.evaluate(PAPER) == light and page.inner_text("#theme-switch") == "System"
+    page.click("#theme-switch") # and back to the system's
+    page.emulate_media(color_scheme="dark")
+    page.reload()
+    assert page.evaluate(PAPER) == dark and page.inner_text("#theme-switch") == "Light"
     assert visit(color_scheme="light").evaluate(PAPER) == light
     assert visit(color_scheme="dark").evaluate(PAPER) == dark
 
@@ -743,12 +1033,16 @@ def lines_not_printed(page, sheets):
 @pytest.mark.parametrize("name", ["chapters/97_everything/", "chapters/04_validation/", "notes/2022-01-03/"])
 def test_a_printed_page_is_complete(visit, name):
     page = visit(name, color_scheme="dark")
-    text = "main :is(p, li, pre, img, table, figcaption, math):not(.contents *, .open)"
+    left_out = ".unprinted, #answers, #answers ~ *" # imports and answers
+    text = "main :is(p, li, pre, img, table, figcaption, math)"
+    text += f":not(.contents *, .open, .cite *, [hidden], :is({left_out}), :is({left_out}) *)"
+    imports = how_many(page, left_out)
+    assert imports if name == "chapters/04_validation/" else not imports
     folded = page.evaluate(UNSEEN, text)
     assert folded if name.startswith("chapters") else not folded
     page.emulate_media(media="print", color_scheme="dark")
     assert page.evaluate(UNSEEN, text) == 0
-    navigation = how_many(page, "nav, #theme-switch, .skip, footer, .here")
+    navigation = how_many(page, f"nav, button, .skip, footer, .here, {left_out}")
     assert navigation == 0 and page.evaluate(PAPER) == "rgb(255, 255, 255)"
     assert how_many(page, "pre, .table", "each => each.scrollWidth > each.clientWidth + 1") == 0
     page.evaluate("() => [...document.images].forEach(image => image.loading = 'eager')") # as when printing

@@ -10,9 +10,15 @@ const after = ({plain_excerpt}) => /[.!?…]$/.test(plain_excerpt) ? "" : " …"
 function hit(page) {
   const item = document.createElement("li"), link = document.createElement("a"), excerpt = document.createElement("p")
   const part = page.sub_results.reduce((best, each) => score(each) > score(best) ? each : best, page.sub_results[0] ?? page)
+  if (page.meta.kind) {
+    const kind = document.createElement("span")
+    Object.assign(kind, { className: "over", textContent: `${page.meta.kind} ` })
+    item.append(kind)
+  }
   link.href = part.url
   link.textContent = part.url === page.url || part.title === page.meta.title ? page.meta.title : `${page.meta.title}: ${part.title}`
-  excerpt.innerHTML = before(part) + part.excerpt + after(part) // Pagefind escapes the text and marks the words
+  if (part.locations.length) excerpt.innerHTML = before(part) + part.excerpt + after(part) // Pagefind escapes the text and marks the words
+  else excerpt.textContent = page.meta.description // only the code has the words
   item.append(link, excerpt)
   return item
 }
@@ -20,11 +26,12 @@ function hit(page) {
 // Where an index lacks a word, Pagefind shortens it until it finds something; a page is kept if it has the word but for its ending.
 const stem = word => word.replace(/(?<=.{4})(?:ations?|ings?|ions?|ies|ers?|ed|es|ly|[sey])$/, "").replace(/([^aeiou])\1$/, "$1")
 const stems = words => words.toLowerCase().match(/[\p{L}\p{N}_]+/gu)?.map(stem) ?? []
-const has = words => page => stems(words).every(each => `${page.meta.title} ${page.content}`.toLowerCase().includes(each))
+const has = words => page => stems(words).every(each => `${page.meta.title} ${page.content} ${page.meta.code}`.toLowerCase().includes(each))
 const MOST = 40 // results that are looked at
 
 let loading
 const load = () => loading ??= import(`${first}pagefind.js`).then(async pagefind => {
+  await pagefind.options({ ranking: { metaWeights: { kind: 0, description: 0, code: 0.1 } } })
   for (const other of others) await pagefind.mergeIndex(other)
   return pagefind
 })
@@ -41,6 +48,7 @@ async function look() {
     if (mine !== latest) return // more was typed meanwhile
     const found = await pagefind.search(words)
     pages = (await Promise.all(found.results.slice(0, MOST).map(result => result.data()))).filter(has(words))
+    pages.sort((one, other) => (one.meta.kind === "Library") - (other.meta.kind === "Library")) // what explains comes first
     if (mine !== latest) return
     status.textContent = pages.length === 0 ? `No page for “${words}”.`
       : `${pages.length} ${pages.length === 1 ? "page" : "pages"} for “${words}”${found.results.length > MOST ? ", perhaps more" : ""}.`
