@@ -9,11 +9,12 @@ machine and which day it was; and it may say again what code in the sentence say
 import re
 import sys
 from bisect import bisect, bisect_left
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from string import ascii_lowercase, ascii_uppercase, punctuation
 from typing import NamedTuple
 
+from markup import spans
 from results import verdict
 
 # Not called numbers.py: a script's folder comes first on the path, and the standard library has a numbers.py.
@@ -24,7 +25,7 @@ class Number(NamedTuple):
     line: int # of the file, from 1
     number: str # as it is written; an embed and a link's target whole
     sentence: str # that it stands in, on one line
-    origin: str|None # 'embed', 'cited', 'own run', one of `MARKUP`, `REASONS` or `FORMS`; None: it has none
+    origin: str|None # 'embed', 'cited', 'own run', of `ORIGINS`, `REASONS` or `FORMS`; None: it has none
 
 
 Found = tuple[int, str, str|None] # where a number starts, the number, its origin
@@ -102,22 +103,15 @@ HINTS = {*SMALL, *BIG, *PARTS, *CHANGES, *(f"{part}s" for part in PARTS), "twice
 FIGURE = re.compile(rf"[\d{SIGNS}]")
 FRONT = re.compile(r"\A(\+\+\+|---)[ \t]*\n.*?^\1[ \t]*$", re.DOTALL | re.MULTILINE)
 TITLES = re.compile(r"^(?:title|description|summary)[ \t]*[=:](.*)$", re.MULTILINE) # in front matter
-MARKUP = [ # no prose, in this order
-    (origin, needle, re.compile(pattern, re.DOTALL | re.MULTILINE)) for origin, needle, pattern in [
-    ("code", "```", r"^[ \t]*(```+).*?(?:^[ \t]*\1`*[ \t]*$|\Z)"),
-    ("code", "~~~", r"^[ \t]*(~~~+).*?(?:^[ \t]*\1~*[ \t]*$|\Z)"),
-    ("span", "`", r"(`+)(?!`)(?:(?!\n[ \t]*\n).)+?(?<!`)\1(?!`)"),
-    ("formula", "$", r"(\$\$?)(?!\s)[^$]+?(?<!\s)\1"),
-    ("code", "<!--", r"<!--.*?-->"),
-    ("code", ">", r"</?[a-zA-Z][\w-]*(?:\s[^<>]*)?>"),
-    ("embed", "{{", r"\{\{[<%]\s*embed\b.*?[>%]\}\}"),
-    ("code", "{{", r"\{\{[<%].*?[>%]\}\}"),
-    ("code", "{%", r"\{%.*?%\}"),
-    ("link", "](", r"\]\(\s*<?(?:[^()\s]|\([^()\s]*\))*"),
-    ("link", "http", r"https?://[^\s)>\]]+"),
-    ("link", "]:", r"^ {0,3}\[[^\]^]+\]:\s*\S+"),
-]]
+ORIGINS = {"block": "code", "code": "span", "comment": "code", "foreign": "code", "display": "formula",
+           "formula": "formula", "autolink": "link"} # of numbers in what `spans` finds
+LINKS = [re.compile(pattern, re.MULTILINE) for pattern in ( # and tags, in this order
+    r"</?[a-zA-Z][\w-]*(?:\s[^<>]*)?>",
+    r"\]\(\s*<?(?:[^()\s]|\([^()\s]*\))*",
+    r"https?://[^\s)>\]]+",
+    r"^ {0,3}\[[^\]^]+\]:\s*\S+")]
 MARKER = re.compile(r"^[ \t]*(#{1,6} +)?\(?(\d+)[.)](?=\s)", re.MULTILINE)
+EMBED = re.compile(r"\{\{[<%]\s*embed\b")
 HEADING = re.compile(r"^(#{1,6} .*)\n", re.MULTILINE)
 END = re.compile( # of a sentence
     r"\n[ \t]*\n|\n(?=[ \t]*(?:[-*+] |\||#{1,6} |\[\^))|\0|" # a paragraph, item, row, footnote; a mark
@@ -176,37 +170,49 @@ def markers(
     return found
 
 
-hide = lambda match: re.sub(r"[^\n]", "\1", match[0]) # no space, for a sentence ends with a mark and a space
+hidden = lambda text: re.sub(r"[^\n]", "\1", text) # no space, for a sentence ends with a mark and a space
 
 
-def mask(
-    origin:str, # of `MARKUP`
+def note_numbers(
+    origin:str,
+    piece:str, # no prose
+    start:int, # where it stands
     found:list[Found], # takes the numbers in it
     away:list[int], # takes its place, if it leads outside
-    match:re.Match, # what is no prose
-) -> str: # as long
-    "Note the numbers of what is no prose, and hide it."
-    if origin == "link" and is_outside(match[0]): away.append(match.start())
+):
+    "Note the numbers of what is no prose."
+    if origin == "link" and is_outside(piece): away.append(start)
     if origin in ("code", "span", "formula"):
-        for each in re.finditer(rf"{NUMERAL}(?: ?%)?", match[0]):
-            found.append((match.start() + each.start(), each[0], origin))
-    elif origin == "embed" or re.search(r"\d", match[0]):
-        found.append((match.start(), match[0].strip("](<"), origin))
-    return hide(match)
+        for each in re.finditer(rf"{NUMERAL}(?: ?%)?", piece):
+            found.append((start + each.start(), each[0], origin))
+    elif origin == "embed" or re.search(r"\d", piece):
+        found.append((start, piece.strip("](<"), origin))
 
 
 def without_markup(
     text:str, # a note
 ) -> tuple[str, list[Found], list[int]]: # as long; numbers in what is hidden; places that lead outside
     "Hide all of a note that is no prose."
-    front = FRONT.match(text)
-    prose = FRONT.sub(hide, text)
-    for title in TITLES.finditer(front[0] if front else ""):
-        prose = f"{prose[:title.start(1)]}{title[1]}\0{prose[title.end(1) + 1:]}"
     found, away = [], []
-    for origin, needle, pattern in MARKUP:
-        if needle in prose:
-            prose = pattern.sub(partial(mask, origin, found, away), prose)
+    front = FRONT.match(text)
+    begin = front.end() if front else 0
+    prose = hidden(text[:begin]) + text[begin:]
+    for title in TITLES.finditer(text[:begin]):
+        prose = f"{prose[:title.start(1)]}{title[1]}\0{prose[title.end(1) + 1:]}"
+    pieces = [prose[:begin]]
+    at = begin
+    for kind, start, end in spans(text[begin:]):
+        piece = text[begin + start:begin + end]
+        origin = "embed" if EMBED.match(piece) else ORIGINS.get(kind, "code" if kind == "shortcode" else "")
+        if not origin: continue
+        note_numbers(origin, piece, begin + start, found, away)
+        pieces += [prose[at:begin + start], hidden(piece)]
+        at = begin + end
+    prose = "".join([*pieces, prose[at:]])
+    for pattern in LINKS:
+        for match in list(pattern.finditer(prose)):
+            note_numbers("code" if match[0].startswith("<") else "link", match[0], match.start(), found, away)
+            prose = prose[:match.start()] + hidden(match[0]) + prose[match.end():]
     return prose, found, away
 
 
