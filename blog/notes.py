@@ -30,7 +30,7 @@ CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u2028\u2029\ufffe\uffff]") # XML 
 SIGNS = {"+": " plus", "#": " sharp", "&": " and ", "%": " percent", ".": " dot ", "@": " at ", "*": " star "}
 HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+(.+?)[ \t]*#*[ \t]*$|^ {0,3}(\S.*)\n {0,3}(?:=+|-+)[ \t]*$",
                      re.MULTILINE)
-MARKS = re.compile(r"\{\{[<%].*?[>%]\}\}|[*_`]|!?\[([^\]]*)\]\([^)]*\)") # Markdown in a heading
+MARKS = re.compile(r"\{\{[<%].*?[>%]\}\}|\*+|!?\[([^\]]*)\]\([^)]*\)") # Markdown in a heading
 WIKI = re.compile(r"(!?)\[\[([^\[\]|\n,]+)(?:\|([^\[\]\n]+))?\]\](?!\()")
 OWN_SHORTCODES = {"embed"}
 

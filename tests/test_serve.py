@@ -286,7 +286,8 @@ def test_a_faulty_note_is_named_and_the_mended_one_is_shown(author, terminal):
         if shown: # in the browser as well, whatever else is saved, until it is mended
             shows(typed, shown, status=500)
             for turn in range(2):
-                other.write_text(FRONT.replace("2021-12-19", "2022-01-01") + f"Beside {kind}, {turn} % wrong.\n")
+                text = f"Beside {kind}, {turn} % wrong.\n"
+                other.write_text(FRONT.replace("2021-12-19", "2022-01-01") + text)
                 beside = f"mark1: lesson_notes/2022-01-01.md:6: '{turn} %' has no source"
                 typed.waits_for(beside, start) # so it was seen
                 for place in ("2021-12-19", "2022-01-01"):
