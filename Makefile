@@ -41,7 +41,7 @@ blog: setup ## serve notes and chapters as a site, with live reload while you wr
 site: setup ## build that site into _site/; BASE=https://… says where it will be shown
 	@$(VENV)/bin/python blog/build.py $(if $(BASE),--base "$(BASE)")
 
-browser: ## what the tests of the site look for: Chromium, axe, the HTML checker
+browser: ## what the tests of the site and of JupyterLab look for: Chromium, axe, the HTML checker
 	@sh tests/browser.sh
 
 bench: setup ## measure times, each against its peers: running and testing, the site, frozen activations, sounds, traces; ROUNDS=3

@@ -33,7 +33,14 @@ PATIENCE = 300 # seconds until a wait is given up; a busy machine needs far less
 WINDING_UP = 60 # seconds that a process may still take to end after the last test
 
 # The files that take longest begin, so that the workers end at about the same time.
-LONGEST_FIRST = "test_container.py", "test_full_data.py", "test_faults.py", "test_site.py", "test_commands.py"
+LONGEST_FIRST = (
+    "test_container.py",
+    "test_full_data.py",
+    "test_faults.py",
+    "test_site.py",
+    "test_editors.py",
+    "test_commands.py",
+)
 
 
 def typed(command, timeout=PATIENCE, **options):
@@ -220,14 +227,18 @@ def short_folder():
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder: yield folder
 
 
-@pytest.fixture
-def copied_repository(tmp_path):
+def copy_repository(to):
     "Copy the chapters, what they quote, the library and the settings to where a run may write."
     caches = shutil.ignore_patterns(".ipynb_checkpoints", "__pycache__")
     for name in ("nbs", "mark1", "benchmarks", "experiments"):
-        shutil.copytree(ROOT/name, tmp_path/name, ignore=caches)
-    shutil.copy(ROOT/"settings.ini", tmp_path)
-    return tmp_path
+        shutil.copytree(ROOT/name, to/name, ignore=caches)
+    shutil.copy(ROOT/"settings.ini", to)
+    return to
+
+
+@pytest.fixture
+def copied_repository(tmp_path):
+    return copy_repository(tmp_path)
 
 
 SWITCHES = ("MARK1_DATA", "MARK1_MIRROR", "MARK1_KERNELS") # not handed on from whoever runs the tests

@@ -14,7 +14,7 @@ ALSO = { # what a file is about that types commands or starts programs, and so i
     "test_kernels.py": {"runner", "kernels"},
     "test_watcher.py": {"runner"},
     "test_notebook_files.py": {"runner"},
-    "test_editors.py": {"kernels"},
+    "test_editors.py": {"kernels", "runner"},
     "test_environment.py": {"environment", "doctor"},
     "test_container.py": {"containers", "environment"},
 }
