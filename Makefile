@@ -4,11 +4,11 @@ VENV   := $(or $(MARK1_VENV),.venv)
 READY  := $(VENV)/.mark1-ready
 MARK1  := $(VENV)/bin/mark1
 
-.PHONY: help setup run test test-slow test-container lab refresh blog site browser bench lock
+.PHONY: help setup run test test-slow test-container learn lab refresh blog site browser bench lock
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(READY) ## make .venv and install the locked packages (run, test and lab do this by themselves)
+setup: $(READY) ## make .venv and install the locked packages (run, test, learn and lab do this by themselves)
 $(READY): build/requirements.txt build/setup.py pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "mark1: there is no $(PYTHON); install Python 3.11, 3.12 or 3.13"; exit 1; }
 	@$(PYTHON) build/setup.py
@@ -26,7 +26,10 @@ test-container: setup ## `ez env go` for real, to chapter 01 inside a container:
 	@.ci/engine
 	@. $(VENV)/bin/activate && pytest -m "slow or not slow" -rs -s tests/test_container.py
 
-lab: setup ## open JupyterLab at the first model
+learn: setup ## make your own copies of the lesson in learn/, outside of git; FRESH=01 makes a new one beside yours
+	@$(MARK1) learn $(if $(FRESH),--fresh $(FRESH))
+
+lab: setup ## open JupyterLab at your own copy of the first chapter
 	@$(MARK1) lab
 
 refresh: setup ## run the chapters and write fresh outputs back into nbs/, mark1/ and README.md
@@ -38,7 +41,7 @@ blog: setup ## serve notes and chapters as a site, with live reload while you wr
 site: setup ## build that site into _site/; BASE=https://… says where it will be shown
 	@$(VENV)/bin/python blog/build.py $(if $(BASE),--base "$(BASE)")
 
-browser: ## what the tests of the site look for: Chromium, axe, the HTML checker
+browser: ## what the tests of the site and of JupyterLab look for: Chromium, axe, the HTML checker
 	@sh tests/browser.sh
 
 bench: setup ## measure times, each against its peers: running and testing, the site, frozen activations, sounds, traces; ROUNDS=3

@@ -220,14 +220,18 @@ def short_folder():
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder: yield folder
 
 
-@pytest.fixture
-def copied_repository(tmp_path):
+def copy_repository(to):
     "Copy the chapters, what they quote, the library and the settings to where a run may write."
     caches = shutil.ignore_patterns(".ipynb_checkpoints", "__pycache__")
     for name in ("nbs", "mark1", "benchmarks", "experiments"):
-        shutil.copytree(ROOT/name, tmp_path/name, ignore=caches)
-    shutil.copy(ROOT/"settings.ini", tmp_path)
-    return tmp_path
+        shutil.copytree(ROOT/name, to/name, ignore=caches)
+    shutil.copy(ROOT/"settings.ini", to)
+    return to
+
+
+@pytest.fixture
+def copied_repository(tmp_path):
+    return copy_repository(tmp_path)
 
 
 SWITCHES = ("MARK1_DATA", "MARK1_MIRROR", "MARK1_KERNELS") # not handed on from whoever runs the tests
