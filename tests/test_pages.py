@@ -126,7 +126,8 @@ DOT = b64encode(b"GIF89a").decode()
     (dict(text_html='<audio title="a bell"><source src="x.wav">old browsers</audio>'),
      {"table": "<em>(A sound, a bell: run the chapter to have it.)</em>"}),
     (dict(application_pdf="x"), {
-        "text": "(An output of the form application/pdf, which a page cannot show: run the chapter to have it.)",
+        "text": "(An output of the form application/pdf, which a page cannot show: "
+                "run the chapter to have it.)",
     }),
 ])
 def test_what_a_page_cannot_play_is_said(data, expected):
@@ -154,7 +155,8 @@ def test_pictures_of_a_cell_come_along(tmp_path):
     cell = new_markdown_cell(text, attachments={"a dot.gif": {"image/gif": DOT}})
     _, body, files, _ = pages.chapter_page(a_chapter(tmp_path, cell))
     pasted, shot = files
-    assert files == {pasted: b"GIF89a", shot: b"\x89PNG"} and pasted.endswith(".gif") and shot.endswith(".png")
+    assert files == {pasted: b"GIF89a", shot: b"\x89PNG"}
+    assert (pasted[-4:], shot[-4:]) == (".gif", ".png")
     assert f"![a dot]({pasted}) and ![shot]({shot}), `![no](x.png)`" in body and "![no](y.png)" in body
 
 
