@@ -227,6 +227,23 @@ def test_nothing_held_out(table):
     with activations, learn.no_bar(), learn.no_logging(): learn.fit(1)
 
 
+@pytest.mark.parametrize("file, label", [
+    ("Image Name", "kind"), ("_file", "kind"), ("file", "class"), ("index", "count"), ("a-b", "def"),
+])
+def test_columns_may_have_any_name(table, file, label):
+    "What a change of a file is told by needs the column, too."
+    frame, folder = table
+    frame = frame.rename(columns={"file": file, "kind": label}).set_index(frame.index*2 + 7)
+    dls = ImageDataLoaders.from_df(frame, folder, fn_col=file, label_col=label, bs=6, num_workers=0, seed=0,
+                                   item_tfms=Resize(16, ResizeMethod.Squish))
+    learn = vision_learner(dls, tiny)
+    activations = FrozenActivations(learn)
+    with activations, learn.no_bar(), learn.no_logging(): learn.fit(1)
+    PILImage.create(np.zeros((9, 9, 3), np.uint8)).save(folder/dls.train.items.iloc[0][file])
+    with pytest.raises(ValueError, match="changed"):
+        with activations: learn.fit(1)
+
+
 def test_two_inputs_are_refused(table):
     learn = vision_learner(loaders(table), tiny)
     learn.dls = SimpleNamespace(n_inp=2)
