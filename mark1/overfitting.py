@@ -90,6 +90,10 @@ class LearningCurves(Callback):
         with no_random(reproducible=False), self.learn.removed_cbs(recording), plain:
             for part, dl in (("train", self.dls.valid.new(items)), ("valid", self.dls.valid)):
                 logits, targets = self.learn.get_preds(dl=dl, act=noop, inner=True)
+                if targets.numel() != len(logits):
+                    raise ValueError("LearningCurves wants one class for each item, and the targets have "
+                                     f"shape {tuple(targets.shape)}; "
+                                     "leave it out where items have several labels")
                 targets = targets.flatten() # tabular ones come as (n, 1)
                 wrong = logits.argmax(-1) != targets
                 row[f"{part}_loss"] = float(self.learn.loss_func(logits, targets))
