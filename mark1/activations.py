@@ -187,7 +187,7 @@ def item_marks(
         if isinstance(item, pd.Series): item = tuple(item) # a row, whose numbers are told by their text
         in_memory = hasattr(item, "tobytes") or hasattr(item, "__array__") # a picture, an array, a tensor
         return (hashlib.sha256(np.asarray(item).tobytes()).hexdigest()[:16] if in_memory else repr(item),)
-    rows = items.iloc if isinstance(items, pd.DataFrame) else items # as fastai takes them, whatever their names
+    rows = items.iloc if isinstance(items, pd.DataFrame) else items # as fastai takes them
     return [mark(rows[index]) for index in range(len(items))]
 
 # %% ../nbs/06_activations.ipynb #c3f90838
