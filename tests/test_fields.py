@@ -6,7 +6,8 @@ import pytest
 import timm
 import torch
 import torchvision
-from mark1.fields import activations, find_layer, receptive_fields
+from mark1.channels import activations, find_layer
+from mark1.fields import receptive_fields
 from torch import nn
 from torch.nn import functional as F
 from toy_networks import assert_refused, images
