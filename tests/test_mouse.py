@@ -67,6 +67,25 @@ def test_events_that_cannot_be(spoil, said):
     with pytest.raises(ValueError, match=said): clean_events(spoil(session()))
 
 
+@pytest.mark.parametrize("column", ["person", "session"])
+def test_events_of_nobody_are_refused(column):
+    "A cell left empty in a table; such events were dropped without a word."
+    table = session().astype({column: object})
+    table.loc[[4, 7], column] = None
+    with pytest.raises(ValueError, match=f"2 events have no {column}; fill it in, or take them out"):
+        clean_events(table)
+
+
+def test_people_and_sessions_may_be_numbers():
+    "As in a table that one writes oneself."
+    parts = [session(person, number, 130, 10*person + number) for person in range(4) for number in range(3)]
+    events = clean_events(pd.concat(parts))[0]
+    table = windows(events, count=40)
+    scores = owner_scores(by_features, where_features(events, table), table)
+    low, high = equal_error_interval(scores, rounds=50)
+    assert set(scores.person) == set("0123") and 0 <= low <= high <= 1
+
+
 def test_what_is_broken_is_counted_and_taken_out():
     table = session(events=20).astype({"x": float, "y": object})
     table.loc[3, ["x", "y"]] = 65535
