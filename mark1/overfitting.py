@@ -127,6 +127,7 @@ def digit_loaders(
     held_out = DataLoader(list(zip(inputs[valid], labels[valid])), bs=2000, num_workers=0)
     return DataLoaders(training, held_out)
 
+# %% ../nbs/05_overfitting.ipynb #ovf0netwo
 def two_layers() -> nn.Module:
     "Build a network from 64 pixels to 10 classes, with two hidden layers."
     return nn.Sequential(nn.Linear(64, 200), nn.ReLU(), nn.Linear(200, 200), nn.ReLU(), nn.Linear(200, 10))
@@ -166,6 +167,7 @@ def draw_curve_panel(
     axis.axvline(mean.valid_loss.argmin(), color="grey", lw=.8, zorder=0)
     axis.spines[["top", "right"]].set_visible(False)
 
+# %% ../nbs/05_overfitting.ipynb #ovf0drawc
 def draw_curves(
     runs:dict[str, list[LearningCurves]], # title to runs of several seeds
     limits:dict[str, Sequence[float]], # 'loss' and 'error' to the top of the axis, for each title

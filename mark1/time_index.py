@@ -79,6 +79,7 @@ def dates_of(
         raise ValueError(f"dates has {len(found)} entries for {len(items)} items; give one each")
     return found
 
+# %% ../nbs/05_time_index.ipynb #tix0share
 def check_share(
     valid_pct:float, # share to hold out
 ):
@@ -144,6 +145,7 @@ def season_length(
     in_time(index, name)
     return SEASONS[index.freqstr[0]]
 
+# %% ../nbs/05_time_index.ipynb #tix0calfe
 def calendar_features(
     when:pd.PeriodIndex, # n months, quarters or years, fiscal ones too
 ) -> pd.DataFrame: # (n, 2): years, a decimal number, and season, counted from 1 within the (fiscal) year
@@ -196,6 +198,7 @@ def periods_of(
     raise ValueError("table tells no months, quarters or years; it takes a column time, date, "
                      "or year and month")
 
+# %% ../nbs/05_time_index.ipynb #tix0rseri
 def real_series(
     name:str, # 'package/item', for instance 'datasets/nottem'
     column:str="value", # that holds the values

@@ -103,6 +103,7 @@ def past_and_future(
         past = round(share*int(len(series)/(1 + valid_pct)))
         yield series.iloc[:past], series.iloc[past:past + int(valid_pct*past)]
 
+# %% ../nbs/05_time_series.ipynb #t05twosp
 def two_splits(
     past:pd.Series, # n values by period
     valid_pct:float=.2, # share to hold out, between 0 and 1
@@ -211,6 +212,7 @@ def test_over_valid(
                                                            sort=False)
     return np.exp(ratio.agg(mean="mean", lowest="min", highest="max"))
 
+# %% ../nbs/05_time_series.ipynb #t05drawr
 def draw_ratios(
     table:pd.DataFrame, # from `compare_splits`
 ):

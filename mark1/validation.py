@@ -30,6 +30,7 @@ def wrong_flags(
         raise ValueError(f"{name} holds values other than 0 and 1; mark every item as right (0) or wrong (1)")
     return flags.astype(bool)
 
+# %% ../nbs/04_validation.ipynb #v04holder
 def holdout_errors(
     wrong:ArrayLike, # (N,) right (0) or wrong (1) for each item of the pool
     sizes:Sequence[int], # how many items to hold out, 1 to N
@@ -56,6 +57,7 @@ def holdout_errors(
         return flags[start:start + size].mean()
     return pd.DataFrame({size: [error(size) for _ in range(repeats)] for size in sizes})
 
+# %% ../nbs/04_validation.ipynb #v04spread
 def error_spread(
     error:float, # the error rate itself, p, 0 to 1
     of:int, # items held out, n
@@ -110,6 +112,7 @@ def expected_best_error(
         raise ValueError(f"candidates is {candidates}; it takes at least 1")
     return float((binom.sf(np.arange(of), of, error)**candidates).sum()/of)
 
+# %% ../nbs/04_validation.ipynb #v04choose
 def choose_best(
     wrong:ArrayLike, # (k, N) right (0) or wrong (1), for each candidate and item not trained on
     held_out:int, # items to choose on, 1 to N - 1; the rest is for the test
@@ -135,6 +138,7 @@ def choose_best(
         rows.append((chosen, errors[chosen], flags[chosen, order[held_out:]].mean()))
     return pd.DataFrame(rows, columns=["chosen", "valid_error", "test_error"])
 
+# %% ../nbs/04_validation.ipynb #v04drawbe
 def draw_best(
     wrong:ArrayLike, # (k, N) right (0) or wrong (1), for each candidate and item
     held_out:int, # items to choose on: the first so many

@@ -327,7 +327,7 @@ LETTERS = 6 # pixels that the smallest are high on a telephone
 
 @pytest.mark.parametrize("path", find_chapters(ROOT/"nbs"), ids=lambda path: path.stem)
 def test_figures_are_sharp_and_can_be_read_on_a_telephone(path):
-    "Two pixels for one, on white, and letters that are large enough where the page is 390 pixels wide."
+    "Two pixels for one, opaque, and letters that are large enough where the page is 390 pixels wide."
     for label, data in figures_of(nbformat.read(path, as_version=4)):
         remedy = f"{label}: run `mark1 refresh {path.stem}`"
         assert "image/svg+xml" in data and "image/png" not in data, remedy
