@@ -1,6 +1,7 @@
 "What a page shows of the outputs of a cell: a picture, a table, prose or text."
 import re
 from base64 import b64decode
+from html import escape
 
 from mark1.workshop.notebook import last_state
 
@@ -15,6 +16,7 @@ WITHOUT_FORM = "application/vnd.jupyter.widget-view+json", "application/javascri
 DATA_PICTURE = re.compile( # alone, or in elements that hold nothing else
     r"""\s*(?:<(?!img)\w+[^>]*>\s*)*<img[^>]*\bsrc=["']data:image/(png|jpe?g|gif|webp);base64,([^"']+)["'][^>]*>"""
     r"\s*(?:</\w+>\s*)*", re.IGNORECASE)
+CELL = re.compile(r"\S+(?: \S+)*") # of a table printed as text: two spaces stand between them
 NUMBER = re.compile(r"[-+−]?[\d,]*\.?\d+(e[-+]?\d+)? ?%?|\d+(:\d\d)+|nan|NaN|") # or a time, or nothing
 
 
@@ -85,6 +87,28 @@ def plain_table(
     return "".join(html.tostring(child, encoding="unicode") for child in tree)
 
 
+def printed_table(
+    text:str, # that a cell has printed
+) -> str: # '' where it is no table beyond doubt
+    """Give a table that was printed as text: three or more rows of equally many cells, three or more.
+
+    A line of one cell above them becomes the caption. The first row heads the others where it holds no number
+    and some column below it holds mostly numbers.
+    """
+    lines = text.splitlines()
+    caption = lines.pop(0) if len(CELL.findall(lines[0])) == 1 else ""
+    rows = [CELL.findall(line) for line in lines]
+    if len(rows) < 3 or len(rows[0]) < 3 or len({*map(len, rows)}) > 1: return ""
+    is_number = lambda cell: cell == "–" or NUMBER.fullmatch(cell)
+    shares = [sum(map(bool, map(is_number, column)))/len(column) for column in zip(*rows[1:])]
+    headed = not any(map(is_number, rows[0])) and max(shares) > .5
+    row_of = lambda cells, tag: "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells)
+    top = f"<caption>{escape(caption)}</caption>" if caption else ""
+    if headed: top += f"<thead><tr>{row_of(rows.pop(0), 'th')}</tr></thead>"
+    body = "".join(f"<tr>{row_of(row, 'td')}</tr>" for row in rows)
+    return plain_table(f"<table>{top}<tbody>{body}</tbody></table>")
+
+
 def shown(
     output:dict, # of a code cell
     name:str, # what a picture's file is called, without its ending
@@ -112,4 +136,6 @@ def shown(
     form = next((kind for kind in data if kind not in WITHOUT_FORM), "")
     if not text and form and "text/plain" not in data:
         text = f"(An output of the form {form}, which a page cannot show: run the chapter to have it.)"
-    return {"text": text} if text else None
+    if not text: return None
+    table = printed_table(text)
+    return {"text": text} | ({"table": table} if table else {}) # notes quote the text

@@ -61,6 +61,34 @@ def test_columns_of_numbers_are_set_to_the_right():
     assert "class" not in plain_table(spans)
 
 
+@pytest.mark.parametrize("text, caption, heads", [
+    ("held out  law  it\n      25  5.4  .3\n     100    –  .2", "", ["held out", "law", "it"]),
+    ("spread, in points\nheld out  <law>  it\n      25    5.4   a\n     100    2.6   b", "spread, in points",
+     ["held out", "<law>", "it"]),
+    ("digits  57 bytes  sound\nmnist   80 bytes  sound\nfaces   10 bytes  sound", "", []),
+])
+def test_a_table_printed_as_text_is_a_table(text, caption, heads):
+    found = shown(new_output("stream", name="stdout", text=text), "x", {})
+    assert found["text"] == text # which notes quote
+    table = html.fromstring(found["table"])
+    assert table.findtext("caption", "") == caption
+    assert [cell.text for cell in table.findall("thead/tr/th")] == heads
+    lines = text.splitlines()[bool(caption) + bool(heads):]
+    rows = [[cell.text for cell in row] for row in table.findall("tbody/tr")]
+    assert rows == [re.split(" {2,}", line.strip()) for line in lines]
+
+
+@pytest.mark.parametrize("text", [
+    "loss 0.25\nloss 0.20\nloss 0.10",
+    "..##  ##..\n##..  ..##\n..##  ##..", # a drawing
+    "MAE, R²   at random   later\nCO2   forest   0.72   1\nCO2   line   1.01   2", # heads of two columns each
+    "a  b  1\nc  d  2",
+    "one", "",
+])
+def test_what_may_be_no_table_stays_text(text):
+    assert (shown(new_output("stream", name="stdout", text=text), "x", {}) or {"text": ""}) == {"text": text}
+
+
 def test_a_table_loses_links_and_pictures_but_not_their_words():
     table = plain_table(
         '<table><tr><td><a href="javascript:x()">a <b>link</b></a>'

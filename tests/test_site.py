@@ -909,7 +909,7 @@ def test_from_a_number_to_its_cell_and_back(visit, site, width):
     cell = page.locator("section#num-spread")
     until(page, f"({IN_VIEW})(document.getElementById('num-spread'))")
     assert page.url == f"{site.base}chapters/04_validation/#num-spread"
-    assert value in cell.locator("samp").inner_text()
+    assert value in cell.locator("caption").inner_text()
     assert cell.evaluate(RING) != page.locator("section.cell:not(:target)").first.evaluate(RING)
     cell.locator(".quoted a", has_text="Everything a note can hold").click()
     page.wait_for_url("**/notes/2022-01-03/#*")
