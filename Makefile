@@ -4,7 +4,7 @@ VENV   := $(or $(MARK1_VENV),.venv)
 READY  := $(VENV)/.mark1-ready
 MARK1  := $(VENV)/bin/mark1
 
-.PHONY: help setup run test test-slow test-container learn lab refresh blog site browser bench lock
+.PHONY: help setup run test test-slow test-container learn lab refresh blog site browser editors bench lock
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -19,7 +19,7 @@ run: setup ## run the chapters, show what they measured; CHAPTERS="01 doctor" or
 test: setup ## run everything that is checked: nbdev_test, nbval, pytest; CHAPTERS=05 or CHAPTERS=--changed checks some
 	@$(MARK1) test $(CHAPTERS)
 
-test-slow: setup ## the checks that take long: every real photograph held out once, 40 rounds of kernels started at once
+test-slow: setup ## the checks that take long: every photograph held out once, every copy run, every chapter seen in VS Code
 	@. $(VENV)/bin/activate && pytest -m slow tests
 
 test-container: setup ## `ez env go` for real, to chapter 01 inside a container: 7 minutes, and 15 GB of disk for a while
@@ -43,6 +43,10 @@ site: setup ## build that site into _site/; BASE=https://… says where it will 
 
 browser: ## what the tests of the site and of JupyterLab look for: Chromium, axe, the HTML checker
 	@sh tests/browser.sh
+
+editors: setup ## look at every chapter in a real VS Code: installs one into _run/tools, keeps pictures in _run/editors
+	@sh tests/browser.sh && sh tests/editors.sh && mkdir -p _run/editors
+	@. $(VENV)/bin/activate && MARK1_TEST_PICTURES=$(CURDIR)/_run/editors pytest -q -m slow tests/test_vscode.py
 
 bench: setup ## measure times, each against its peers: running and testing, the site, frozen activations, sounds, traces; ROUNDS=3
 	@$(VENV)/bin/python benchmarks/runner.py --tests --rounds $(or $(ROUNDS),3)

@@ -22,7 +22,7 @@ import nbformat
 import pytest
 from jupyter_client.manager import start_new_kernel
 from mark1.data.sets import load
-from mark1.workshop.copies import FOLDER
+from mark1.workshop.copies import FOLDER, digest
 from mark1.workshop.kernels import kernel_environment
 from mark1.workshop.notebook import read_notebook
 from nbformat.v4 import new_code_cell
@@ -133,7 +133,7 @@ def command(page, name, **arguments):
         jupyterapp.commands.execute(name, given)
             .then(() => { globalThis.ended = "well" }, error => { globalThis.ended = String(error) })
     }""", [name, arguments])
-    page.wait_for_function("globalThis.ended")
+    page.wait_for_function("globalThis.ended", timeout=4*1000*PATIENCE) # all cells of a chapter, for instance
     assert page.evaluate("globalThis.ended") == "well"
 
 
@@ -186,6 +186,8 @@ def test_chapter_01_runs_to_its_end(page, ran):
     assert [cell.execution_count for cell in after] == [*range(1, len(after) + 1)]
     outputs = [out for cell in after for out in cell.outputs]
     assert not [out for out in outputs if out.output_type == "error" or out.get("name") == "stderr"]
+    copied_from = [notebook.metadata["mark1"]["copied_from"] for notebook in ran]
+    assert copied_from == 2*[digest(ran[1].cells)] # to run and save is not to edit
     assert losses_in(after[0].outputs)
     # another processor rounds differently
     assert losses_in(after[0].outputs) == pytest.approx(losses_in(before[0].outputs), abs=.1)
