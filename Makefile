@@ -4,7 +4,7 @@ VENV   := $(or $(MARK1_VENV),.venv)
 READY  := $(VENV)/.mark1-ready
 MARK1  := $(VENV)/bin/mark1
 
-.PHONY: help setup run test test-slow test-container learn lab refresh blog site browser editors bench lock
+.PHONY: help setup run test test-slow test-container learn lab refresh note import blog site browser editors bench lock
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -34,6 +34,14 @@ lab: setup ## open JupyterLab at your own copy of the first chapter
 
 refresh: setup ## run the chapters and write fresh outputs back into nbs/, mark1/ and README.md
 	@$(MARK1) refresh $(CHAPTERS)
+
+note: export MARK1_GIVEN = $(value TITLE)
+note: setup ## start today's note, with a folder for its pictures; TITLE="…" gives it a title
+	@$(VENV)/bin/python blog/authoring.py note
+
+import: export MARK1_GIVEN = $(value FOLDER)
+import: setup ## copy somebody's Markdown blog into lesson_notes/ and say what needs a hand; FOLDER=… is where it lies
+	@$(VENV)/bin/python blog/authoring.py import
 
 blog: setup ## serve notes and chapters as a site, with live reload while you write
 	@$(VENV)/bin/python blog/build.py --serve

@@ -4,6 +4,7 @@ A page has as many lines as its note, so that what Hugo says of a line is true o
 is used; what is not is named with its line. Nothing is left out without a word.
 """
 import json
+import os
 import re
 import tomllib
 from contextlib import suppress
@@ -12,7 +13,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-import yaml
 from markup import as_hugo_reads, spans, with_spans
 from origins import unsourced
 from pages import write
@@ -49,7 +49,8 @@ def find_notes(
 ) -> list[Path]: # below `NOTES`
     "List the notes, in folders too; what begins with a dot is none."
     folder = root/NOTES
-    paths = (path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
+    paths = (Path(place, name).relative_to(folder) for place, _, names in os.walk(folder) for name in names
+             if name.lower().endswith(ENDINGS)) # quicker than `rglob`, as most files are pictures
     found = [path for path in paths if not any(part.startswith(".") for part in path.parts)]
     return sorted(found, key=lambda path: (len(path.parts), path))
 
@@ -91,6 +92,7 @@ def read_yaml(
     facts:str, # between the marks
 ) -> dict:
     "Read front matter in YAML. `ValueError` with line and sentence."
+    import yaml  # here, for most builds change no note with YAML
     try: front = yaml.load(facts, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError as error:
         began = "scanning" in (getattr(error, "context", None) or "") and error.context_mark

@@ -17,6 +17,7 @@ from cells import cell_record
 from execnb.nbio import read_nb
 from glossary import Term, link_terms, read_terms, with_anchors
 from mark1.workshop.notebook import WINGS, Chapter, find_chapters, is_imports, place_of, wing_of
+from markup import as_hugo_reads
 from reference import module_entries
 
 PAGES, KEPT_PAGES = Path("_run/blog/content"), Path("_run/blog/pages.json") # below the repository
@@ -123,7 +124,7 @@ def parts_of(
     parts, records = [], []
     written = [with_pictures(cell, number, chapter, files)[0 if number else begin:]
                for number, cell in enumerate(chapter.notebook.cells) if is_prose(cell)]
-    texts = iter(prose(written))
+    texts = map(as_hugo_reads, prose(written))
     for number, cell in enumerate(chapter.notebook.cells):
         text = next(texts) if is_prose(cell) else ""
         if cell.cell_type == "code" and (record := checked_record(cell, number, chapter, files)):
@@ -170,7 +171,7 @@ def chapter_page(
         line += text.count("\n") + 2
     front = {
         "title": (title[1] or title[3]).strip(),
-        "description": (title[2] or "").strip(),
+        "description": as_hugo_reads((title[2] or "").strip()),
         **place_in_the_book(chapter.path),
         "module": chapter.module,
         "data": chapter.data_form,
