@@ -360,7 +360,7 @@ def test_each_page_has_a_card_and_a_way_to_report_a_mistake(site):
         assert card["og:description"] == description
         assert tree.findtext(".//title").startswith(card["og:title"])
         assert card["og:url"] == address and card["og:image"] == site.base + "card.png"
-        report, = tree.xpath("//footer//a[contains(@href, '/issues/new?title=')]/@href")
+        report, = tree.xpath("//footer//a[contains(@href, '/issues/new?template=mistake.md&title=')]/@href")
         source = tree.xpath("string(//main/@data-source)") or urlsplit(address).path
         assert unquote(report.replace("+", " ")).endswith(f"A mistake in {source}")
     assert Image.open(site.folder/"card.png").size == (1200, 630)
