@@ -4,11 +4,11 @@ VENV   := $(or $(MARK1_VENV),.venv)
 READY  := $(VENV)/.mark1-ready
 MARK1  := $(VENV)/bin/mark1
 
-.PHONY: help setup run test test-slow test-container lab refresh blog site browser bench lock
+.PHONY: help setup run test test-slow test-container learn lab refresh note import blog site browser editors bench lock
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(READY) ## make .venv and install the locked packages (run, test and lab do this by themselves)
+setup: $(READY) ## make .venv and install the locked packages (run, test, learn and lab do this by themselves)
 $(READY): build/requirements.txt build/setup.py pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "mark1: there is no $(PYTHON); install Python 3.11, 3.12 or 3.13"; exit 1; }
 	@$(PYTHON) build/setup.py
@@ -19,18 +19,29 @@ run: setup ## run the chapters, show what they measured; CHAPTERS="01 doctor" or
 test: setup ## run everything that is checked: nbdev_test, nbval, pytest; CHAPTERS=05 or CHAPTERS=--changed checks some
 	@$(MARK1) test $(CHAPTERS)
 
-test-slow: setup ## the checks that take long: every real photograph held out once, 40 rounds of kernels started at once
+test-slow: setup ## the checks that take long: every photograph held out once, every copy run, every chapter seen in VS Code
 	@. $(VENV)/bin/activate && pytest -m slow tests
 
 test-container: setup ## `ez env go` for real, to chapter 01 inside a container: 7 minutes, and 15 GB of disk for a while
 	@.ci/engine
 	@. $(VENV)/bin/activate && pytest -m "slow or not slow" -rs -s tests/test_container.py
 
-lab: setup ## open JupyterLab at the first model
+learn: setup ## make your own copies of the lesson in learn/, outside of git; FRESH=01 makes a new one beside yours
+	@$(MARK1) learn $(if $(FRESH),--fresh $(FRESH))
+
+lab: setup ## open JupyterLab at your own copy of the first chapter
 	@$(MARK1) lab
 
 refresh: setup ## run the chapters and write fresh outputs back into nbs/, mark1/ and README.md
 	@$(MARK1) refresh $(CHAPTERS)
+
+note: export MARK1_GIVEN = $(value TITLE)
+note: setup ## start today's note, with a folder for its pictures; TITLE="…" gives it a title
+	@$(VENV)/bin/python blog/authoring.py note
+
+import: export MARK1_GIVEN = $(value FOLDER)
+import: setup ## copy somebody's Markdown blog into lesson_notes/ and say what needs a hand; FOLDER=… is where it lies
+	@$(VENV)/bin/python blog/authoring.py import
 
 blog: setup ## serve notes and chapters as a site, with live reload while you write
 	@$(VENV)/bin/python blog/build.py --serve
@@ -38,8 +49,12 @@ blog: setup ## serve notes and chapters as a site, with live reload while you wr
 site: setup ## build that site into _site/; BASE=https://… says where it will be shown
 	@$(VENV)/bin/python blog/build.py $(if $(BASE),--base "$(BASE)")
 
-browser: ## what the tests of the site look for: Chromium, axe, the HTML checker
+browser: ## what the tests of the site and of JupyterLab look for: Chromium, axe, the HTML checker
 	@sh tests/browser.sh
+
+editors: setup ## look at every chapter in a real VS Code: installs one into _run/tools, keeps pictures in _run/editors
+	@sh tests/browser.sh && sh tests/editors.sh && mkdir -p _run/editors
+	@. $(VENV)/bin/activate && MARK1_TEST_PICTURES=$(CURDIR)/_run/editors pytest -q -m slow tests/test_vscode.py
 
 bench: setup ## measure times, each against its peers: running and testing, the site, frozen activations, sounds, traces; ROUNDS=3
 	@$(VENV)/bin/python benchmarks/runner.py --tests --rounds $(or $(ROUNDS),3)

@@ -11,14 +11,14 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from faults import complaints, front_matter_faults
+from faults import complaints
 from indexes import index_for_search, indexing_faults, is_indexed
 from links import dead_links, names_in
 from mark1.workshop.notebook import repository, setting
+from notes import find_notes, make_notes
 from pages import make_pages
 from programs import hugo
 from serve import serve
-from sourced import unsourced_numbers
 from sync import bring_up_to_date, compare, workplace
 
 SITE = Path("_site") # below the repository
@@ -41,18 +41,15 @@ def make_site(
     base:str, # the site's address
     built:Path, # takes the site
 ) -> list[str]: # what is wrong
-    "Make all pages, and look at the notes while Hugo works."
+    "Make all pages, and say what was left out of notes."
     origins, faults = make_pages(root, settings)
     if faults: raise ValueError("\nmark1: ".join(faults))
-    paths = sorted((root/"lesson_notes").glob("*.md"))
-    notes = {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in paths}
+    notes = make_notes(root)
+    for remark in notes.remarks: print(f"mark1: {remark}", file=sys.stderr)
     process = hugo(root, settings, "--baseURL", base, "--destination", str(built), text=True,
                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    wrong = front_matter_faults(notes)
-    numbers = unsourced_numbers(root, notes)
     log = process.communicate()[0]
-    if wrong: return wrong # Hugo says less of these
-    wrong = complaints(log, root, origins) + numbers
+    wrong = complaints(log, root, origins | notes.origins) + notes.numbers
     return wrong or ([log.strip()] if process.returncode else [])
 
 
@@ -94,7 +91,7 @@ def summary(
     "Say what the site holds; notes left out are counted."
     count = lambda folder: sum(1 for _ in (root/SITE/folder).glob("*/index.html"))
     some = lambda number, thing: f"{number} {thing}{'' if number == 1 else 's'}"
-    left_out = sum(1 for _ in (root/"lesson_notes").glob("*.md")) - count("notes")
+    left_out = len(find_notes(root)) - count("notes")
     notes = some(count("notes"), "note") + (f" ({some(left_out, 'draft')} left out)" if left_out else "")
     return f"{notes}, {some(count('chapters'), 'chapter')}, {some(count('library'), 'module')} in {SITE}/"
 

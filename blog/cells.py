@@ -4,6 +4,7 @@ import builtins
 import re
 
 from mark1.workshop.notebook import directives, is_imports, kind_of, syntax_tree
+from markup import as_hugo_reads
 from outputs import joined, shown
 from reference import names_defined, public_names
 
@@ -91,7 +92,7 @@ def cell_record(
     exported = {"export", "exports"} & marks.keys() and code and not is_imports(code)
     shows = [part for output, name in zip(outputs, names)
              if not is_widget(output) and (part := shown(output, name, files))]
-    record = {"label": label, "caption": marks.get("fig-cap") or marks.get("tbl-cap", ""),
+    record = {"label": label, "caption": as_hugo_reads(marks.get("fig-cap") or marks.get("tbl-cap", "")),
               "alt": marks.get("fig-alt", ""), "code": "" if marks.get("echo") == "false" else code,
               "fold": fold_summary(cell), "open": marks.get("code-fold") == "show",
               "defines": names_defined(code) if exported else [], "outputs": shows}

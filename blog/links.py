@@ -4,7 +4,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-MAIN = re.compile(r'<main [^>]*data-source="?([^" >]+)') # the file that a page was made of
+MAIN = re.compile(r'<main [^>]*data-source="([^"]+)') # the file that a page was made of
 LINK = re.compile(r'<a\b[^>]*?\shref="?([^"\s>]*)')
 ID = re.compile(r'\sid="?([^"\s>]+)')
 

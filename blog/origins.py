@@ -1,19 +1,21 @@
-"""List the numbers of notes and say where each comes from: a measured number enters a note by `embed` only.
+"""List the numbers of notes and say where each comes from: a measured result enters a note by `embed`.
 
     python blog/origins.py lesson_notes/*.md
 
-A literal passes in a date, code, a formula, a version, an ordinal or name, the target of a link, in a
-sentence that cites a source outside the repository, and where it says again what code in the sentence says
-(`valid_pct=0.2`, a fifth). In words, what has the form of a measurement counts (nine of ten, forty per cent,
-three times as many, a third of), and every word from thirteen on.
+`results.py` says which numbers are results: in prose, titles, code spans and formulas. A result may also
+stand in a sentence that cites a source outside the repository, or that says of a run of one's own on which
+machine and which day it was; and it may say again what code in the sentence says (`valid_pct=0.2`, a fifth).
 """
 import re
 import sys
 from bisect import bisect, bisect_left
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from string import ascii_lowercase, ascii_uppercase, punctuation
 from typing import NamedTuple
+
+from markup import spans
+from results import verdict
 
 # Not called numbers.py: a script's folder comes first on the path, and the standard library has a numbers.py.
 
@@ -23,7 +25,7 @@ class Number(NamedTuple):
     line: int # of the file, from 1
     number: str # as it is written; an embed and a link's target whole
     sentence: str # that it stands in, on one line
-    origin: str|None # 'embed', 'cited', or one of `MARKUP` or `REASONS`; None where it has none
+    origin: str|None # 'embed', 'cited', 'own run', of `ORIGINS`, `REASONS` or `FORMS`; None: it has none
 
 
 Found = tuple[int, str, str|None] # where a number starts, the number, its origin
@@ -36,6 +38,7 @@ BIG = ("thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty thi
 WORTH = dict(zip([*SMALL, *BIG], [*range(20), *range(20, 100, 10)])) # nobody needs "two hundred" here
 PARTS = {"half": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8,
          "ninth": 9, "tenth": 10, "hundredth": 100, "thousandth": 1000}
+CHANGES = "halved", "doubled", "tripled", "quadrupled", "every second"
 NUMERAL = r"\d+(?:,\d{3})*(?:\.\d+)*"
 SIGNS = "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
 
@@ -43,21 +46,22 @@ EXACT = ( # two hundred and ten
     rf"(?:(?:an?|{either(SMALL + BIG)})[ -](?:and )?){{,4}}(?:{either(BIG)})\b"
     rf"(?:[ -](?:and )?(?:{either(SMALL + BIG)})\b){{,6}}")
 COUNT = rf"(?:{EXACT}|{either(SMALL)}|{NUMERAL})"
-THAN = ("as|more|less|fewer|larger|bigger|smaller|greater|higher|lower|better|worse|faster|slower|longer|"
-        "shorter|the|that|its")
+NO_TIME = "(?! (?:hour|day|minute|week)s?)"
+PART = rf"(?:(?:an?|every|{either(SMALL)}) )?(?:{either(PARTS)})s?\b|half\b"
 START = re.compile( # of all that may be a number
-    rf"\b(?:an? )?(?:{either([*SMALL, *BIG, *PARTS, 'twice', 'thrice'])})|(?<!\w)[-+−]?\d|\d|[{SIGNS}]")
+    rf"\b(?:(?:an?|every) )?(?:{either([*SMALL, *BIG, *PARTS, 'twice', 'thrice', *CHANGES])})|"
+    rf"(?<!\w)[-+−]?\.?\d|\d|[{SIGNS}]")
 MEASURED = re.compile(either([ # what is one, matched there
     rf"{COUNT}[ -](?:per ?cent|percentage points?)\b",
-    rf"(?!one of(?: the| two| three| four)\b)"
-    rf"{COUNT}(?: times)? (?:of|in|out of)(?: the| every| all)? {COUNT}\b",
-    rf"(?:twice|thrice|{COUNT} times) (?=(?:{THAN})\b)",
+    rf"(?!one of(?: the| two| three| four| my| us)\b)"
+    rf"{COUNT}(?: times)? (?:of|in|out of)(?: the| every| all| my| our)* {COUNT}\b{NO_TIME}",
+    rf"one \w+ in {COUNT}\b{NO_TIME}",
+    rf"(?:twice|thrice|{COUNT} times)\b",
     rf"(?:{either(SMALL + BIG)})[ -]?fold\b",
-    rf"(?:(?:an?|{either(SMALL)}) (?:{either(PARTS)})s?|half)"
-    rf"(?= (?:of|as|the|more|less|fewer|again)\b| ?[.,;:)])",
-    rf"(?!one\b){COUNT} (?:is |are |was |were )?(?:wrong|right|errors|mistakes|misses)\b",
+    rf"{COUNT} and a half times\b", PART, either(CHANGES),
     EXACT,
-    rf"(?:(?<!\w)[-+−])?{NUMERAL}(?: ?[%‰])?|[{SIGNS}]",
+    rf"(?!one\b|zero\b)(?:{either(SMALL)})\b",
+    rf"(?:(?<!\w)[-+−])?(?:{NUMERAL}|(?<!\d)\.\d+)(?:e[-+]?\d+)?(?: ?[%‰])?|[{SIGNS}]",
 ]))
 
 def after(
@@ -94,31 +98,33 @@ REASONS = {origin: re.compile(pattern) for origin, pattern in { # what a number 
 
 LOWER = str.maketrans(ascii_uppercase, ascii_lowercase) # keeps the length, which `lower` need not
 WORDS = LOWER | str.maketrans(punctuation + "—–…“”‘’", " "*(len(punctuation) + 7))
-HINTS = {*SMALL, *BIG, *PARTS, *(f"{part}s" for part in PARTS), *(f"{word}fold" for word in SMALL + BIG),
-         "twice", "thrice"}
+HINTS = {*SMALL, *BIG, *PARTS, *CHANGES, *(f"{part}s" for part in PARTS), "twice", "thrice", "second",
+         *(f"{word}fold" for word in SMALL + BIG)}
 FIGURE = re.compile(rf"[\d{SIGNS}]")
 FRONT = re.compile(r"\A(\+\+\+|---)[ \t]*\n.*?^\1[ \t]*$", re.DOTALL | re.MULTILINE)
-MARKUP = [ # no prose, in this order
-    (origin, needle, re.compile(pattern, re.DOTALL | re.MULTILINE)) for origin, needle, pattern in [
-    ("code", "```", r"^[ \t]*(```+).*?(?:^[ \t]*\1`*[ \t]*$|\Z)"),
-    ("code", "~~~", r"^[ \t]*(~~~+).*?(?:^[ \t]*\1~*[ \t]*$|\Z)"),
-    ("code", "`", r"(`+)(?!`)(?:(?!\n[ \t]*\n).)+?(?<!`)\1(?!`)"),
-    ("formula", "$", r"(\$\$?)(?!\s)(?:(?!\d\.\d|\d{3})[^$])+?(?<!\s)\1"), # what has decimals was measured
-    ("code", "<!--", r"<!--.*?-->"),
-    ("code", ">", r"</?[a-zA-Z][\w-]*(?:\s[^<>]*)?>"),
-    ("embed", "{{", r"\{\{[<%]\s*embed\b.*?[>%]\}\}"),
-    ("code", "{{", r"\{\{[<%].*?[>%]\}\}"),
-    ("code", "{%", r"\{%.*?%\}"),
-    ("link", "](", r"\]\(\s*<?(?:[^()\s]|\([^()\s]*\))*"),
-    ("link", "http", r"https?://[^\s)>\]]+"),
-    ("link", "]:", r"^ {0,3}\[[^\]^]+\]:\s*\S+"),
-]]
+TITLES = re.compile(r"^(?:title|description|summary)[ \t]*[=:](.*)$", re.MULTILINE) # in front matter
+ORIGINS = {"block": "code", "code": "span", "comment": "code", "foreign": "code", "display": "formula",
+           "formula": "formula", "autolink": "link"} # of numbers in what `spans` finds
+LINKS = [re.compile(pattern, re.MULTILINE) for pattern in ( # and tags, in this order
+    r"</?[a-zA-Z][\w-]*(?:\s[^<>]*)?>",
+    r"\]\(\s*<?(?:[^()\s]|\([^()\s]*\))*",
+    r"https?://[^\s)>\]]+",
+    r"^ {0,3}\[[^\]^]+\]:\s*\S+")]
 MARKER = re.compile(r"^[ \t]*(#{1,6} +)?\(?(\d+)[.)](?=\s)", re.MULTILINE)
+EMBED = re.compile(r"\{\{[<%]\s*embed\b")
 HEADING = re.compile(r"^(#{1,6} .*)\n", re.MULTILINE)
 END = re.compile( # of a sentence
     r"\n[ \t]*\n|\n(?=[ \t]*(?:[-*+] |\||#{1,6} |\[\^))|\0|" # a paragraph, item, row, footnote; a mark
-    r"[.!?…](?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bcf\.)(?<!\bvs\.)(?<!\bDr\.)(?<!\b[A-Z]\.)"
+    rf"[.!?…](?<!\b(?:{either(sorted({month[:3] for month in MONTHS.split()}))})\.)"
+    r"(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bcf\.)(?<!\bvs\.)(?<!\bDr\.)(?<!\b[A-Z]\.)"
     r"[\"'”’)\]*_]*(?:\[\^[^\]]+\])*(?=\s)")
+
+
+OWN_RUN = re.compile( # a machine and a day
+    rf"(?=.*\b(?:laptop|desktop|machine|computer|pc|mac\w*|server|workstation|notebook|phone|tablet|colab|kaggle|"
+    rf"gpu|cpu|board|pi|cluster|codespace)\b)"
+    rf"(?=.*(?:\d{{4}}-\d\d-\d\d|\d\d?\.? (?:{either(MONTHS.split())})\.? \d{{4}}|"
+    rf"\b(?:{either(MONTHS.split())})\.? \d\d?(?:st|nd|rd|th)?,? \d{{4}}))", re.DOTALL | re.IGNORECASE)
 
 
 def worth(
@@ -164,34 +170,49 @@ def markers(
     return found
 
 
-hide = lambda match: re.sub(r"[^\n]", "\1", match[0]) # no space, for a sentence ends with a mark and a space
+hidden = lambda text: re.sub(r"[^\n]", "\1", text) # no space, for a sentence ends with a mark and a space
 
 
-def mask(
-    origin:str, # of `MARKUP`
+def note_numbers(
+    origin:str,
+    piece:str, # no prose
+    start:int, # where it stands
     found:list[Found], # takes the numbers in it
     away:list[int], # takes its place, if it leads outside
-    match:re.Match, # what is no prose
-) -> str: # as long
-    "Note the numbers of what is no prose, and hide it."
-    if origin == "link" and is_outside(match[0]): away.append(match.start())
-    if origin in ("code", "formula"):
-        for each in re.finditer(NUMERAL, match[0]):
-            found.append((match.start() + each.start(), each[0], origin))
-    elif origin == "embed" or re.search(r"\d", match[0]):
-        found.append((match.start(), match[0].strip("](<"), origin))
-    return hide(match)
+):
+    "Note the numbers of what is no prose."
+    if origin == "link" and is_outside(piece): away.append(start)
+    if origin in ("code", "span", "formula"):
+        for each in re.finditer(rf"{NUMERAL}(?: ?%)?", piece):
+            found.append((start + each.start(), each[0], origin))
+    elif origin == "embed" or re.search(r"\d", piece):
+        found.append((start, piece.strip("](<"), origin))
 
 
 def without_markup(
     text:str, # a note
 ) -> tuple[str, list[Found], list[int]]: # as long; numbers in what is hidden; places that lead outside
     "Hide all of a note that is no prose."
-    prose = FRONT.sub(hide, text)
     found, away = [], []
-    for origin, needle, pattern in MARKUP:
-        if needle in prose:
-            prose = pattern.sub(partial(mask, origin, found, away), prose)
+    front = FRONT.match(text)
+    begin = front.end() if front else 0
+    prose = hidden(text[:begin]) + text[begin:]
+    for title in TITLES.finditer(text[:begin]):
+        prose = f"{prose[:title.start(1)]}{title[1]}\0{prose[title.end(1) + 1:]}"
+    pieces = [prose[:begin]]
+    at = begin
+    for kind, start, end in spans(text[begin:]):
+        piece = text[begin + start:begin + end]
+        origin = "embed" if EMBED.match(piece) else ORIGINS.get(kind, "code" if kind == "shortcode" else "")
+        if not origin: continue
+        note_numbers(origin, piece, begin + start, found, away)
+        pieces += [prose[at:begin + start], hidden(piece)]
+        at = begin + end
+    prose = "".join([*pieces, prose[at:]])
+    for pattern in LINKS:
+        for match in list(pattern.finditer(prose)):
+            note_numbers("code" if match[0].startswith("<") else "link", match[0], match.start(), found, away)
+            prose = prose[:match.start()] + hidden(match[0]) + prose[match.end():]
     return prose, found, away
 
 
@@ -220,8 +241,8 @@ def defined_outside(
 
 def measured(
     sentence:str, # on one line
-) -> list[Found]: # the origin None where the sentence alone gives none
-    "Find the numbers of a sentence."
+) -> list[Found]: # the origin None for a result
+    "Find the numbers of a sentence; a word that is no result is none."
     found = []
     lower = sentence.translate(LOWER)
     at = 0
@@ -230,8 +251,53 @@ def measured(
         tried = ((pattern.match(sentence, start), origin) for origin, pattern in REASONS.items())
         match, why = next((each for each in tried if each[0]), (MEASURED.match(lower, start), None))
         at = match.end() if match else first.end()
-        if match: found.append((match.start(), sentence[match.start():at].strip(), why))
+        if match and not why: why = verdict(sentence, start, at)
+        if match and (why is None or FIGURE.search(match[0])):
+            found.append((match.start(), match[0].strip(), why))
     return found
+
+
+def squeezed(
+    text:str,
+) -> tuple[str, list[int]]: # on one line, and where each letter of it stood
+    "Put a sentence on one line, with one space where there are several; marks of a quotation count as one."
+    text = re.sub(r"(?<=\n)[ \t]*(?:> ?)+", lambda match: " "*len(match[0]), text)
+    places = [place for place, letter in enumerate(text)
+              if not (letter.isspace() and text[max(place - 1, 0)].isspace())]
+    return "".join(" " if text[place].isspace() else text[place] for place in places), places
+
+
+def cells_of(
+    row:str, # of a table
+) -> list[tuple[int, str]]: # where each cell starts, and what it holds
+    "Split a row of a table."
+    return [(match.start(), match[0]) for match in re.finditer(r"(?:\\.|[^|\n])+", row)]
+
+
+def measured_in_row(
+    heads:list[str], # of the table's columns
+    row:str,
+) -> list[Found]: # as for `measured`
+    "Find the numbers of a row of a table, each beside the heads of its row and its column."
+    found = []
+    cells = cells_of(row)
+    for number, (place, cell) in enumerate(cells):
+        head = heads[number].strip() if number < len(heads) else ""
+        beside = f"{cells[0][1].strip()} {head}: " if number else f"{head}: "
+        found += [(place + at - len(beside), what, why) for at, what, why in measured(beside + cell)
+                  if at >= len(beside)]
+    return found
+
+
+def heads_over(
+    prose:str, # of `without_markup`
+    start:int, # of a row
+) -> list[str]: # none where it is the first row, or no row
+    "Give the heads of the table that a row is in."
+    lines = prose[:start].splitlines()
+    rows = []
+    while lines and lines[-1].lstrip().startswith("|"): rows.append(lines.pop())
+    return [text for _, text in cells_of(rows[-1])] if rows else []
 
 
 def located(
@@ -255,20 +321,29 @@ def numbers(
     "Find every number of a note with its origin, markup included and front matter left out."
     text = text.removeprefix("\ufeff").replace("\r\n", "\n")
     prose, found, away = without_markup(text)
-    coded = [(start, worth(number)) for start, number, origin in found if origin == "code"]
+    coded = [(start, worth(number)) for start, number, origin in found if origin in ("code", "span")]
     prose = without_markers(prose, found)
     ends = [0, *(match.end() for match in END.finditer(prose)), len(prose)]
     away = sorted(away + defined_outside(text))
+    inline = [each for each in found if each[2] in ("span", "formula")]
+    found = [each for each in found if each not in inline]
     words = prose.translate(WORDS)
     for start, end in zip(ends, ends[1:]):
-        hinted = not HINTS.isdisjoint(words[start:end].split()) or FIGURE.search(prose, start, end)
+        here = [each for each in inline if start <= each[0] < end]
+        hinted = here or not HINTS.isdisjoint(words[start:end].split()) or FIGURE.search(prose, start, end)
         if not hinted: continue # most sentences, quickly
-        cites = bisect_left(away, end) > bisect_left(away, start)
+        excuse = "cited" if bisect_left(away, end) > bisect_left(away, start) else None
+        if OWN_RUN.match(prose[start:end]): excuse = "own run"
         said_in_code = {value for place, value in coded if start <= place < end} - {None}
-        for place, number, why in measured(prose[start:end].replace("\n", " ")):
-            if why is None and cites: why = "cited"
+        whole = text[start:end].replace("\n", " ")
+        for place, number, origin in here:
+            why = verdict(whole, place - start, place - start + len(number), in_code=True)
+            found.append((place, number, why and ("formula" if origin == "formula" else "code") or excuse))
+        sentence, places = squeezed(prose[start:end])
+        heads = heads_over(prose, start) if sentence.lstrip().startswith("|") else []
+        for place, number, why in measured_in_row(heads, sentence) if heads else measured(sentence):
             if why is None and worth(number) in said_in_code: why = "code"
-            found.append((start + place, number, why))
+            found.append((start + places[place], number, why or excuse))
     return located(found, text, ends)
 
 
@@ -278,7 +353,8 @@ def unsourced(
 ) -> list[str]: # a sentence each
     "Give what to say of the numbers without an origin."
     return [f"{name}:{line}: {number!r} has no source; embed it from the cell that measures it, "
-            f"cite a source in the same sentence, or do without: {sentence}"
+            "cite a source in the same sentence, say on which machine and day you got it, or do without: "
+            f"{sentence}"
             for line, number, sentence, origin in numbers(text) if origin is None]
 
 

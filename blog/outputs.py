@@ -3,12 +3,20 @@ import re
 from base64 import b64decode
 from html import escape
 
-PICTURES = {"image/svg+xml": "svg", "image/png": "png", "image/jpeg": "jpg"} # the first there is is taken
+from mark1.workshop.notebook import last_state
+
+PICTURES = { # the first there is is taken
+    "image/svg+xml": "svg", "image/png": "png", "image/jpeg": "jpg", "image/gif": "gif", "image/webp": "webp",
+}
 RECORDING = "application/vnd.mark1.recording" # a training, from which a page can play: see chapter 14
 KEPT = set("div table caption thead tbody tfoot tr th td b strong em i code sub sup br".split()) # of tables
 LOST = "style", "script", "progress" # with all they hold
+MEDIA = {"img": "picture", "video": "video", "audio": "sound", "iframe": "page", "object": "document"}
+WITHOUT_FORM = "application/vnd.jupyter.widget-view+json", "application/javascript" # nothing that can be read
+DATA_PICTURE = re.compile( # alone, or in elements that hold nothing else
+    r"""\s*(?:<(?!img)\w+[^>]*>\s*)*<img[^>]*\bsrc=["']data:image/(png|jpe?g|gif|webp);base64,([^"']+)["'][^>]*>"""
+    r"\s*(?:</\w+>\s*)*", re.IGNORECASE)
 CELL = re.compile(r"\S+(?: \S+)*") # of a table printed as text: two spaces stand between them
-ANSI = re.compile(r"\x1b\[[\d;]*m")
 NUMBER = re.compile(r"[-+−]?[\d,]*\.?\d+(e[-+]?\d+)? ?%?|\d+(:\d\d)+|nan|NaN|") # or a time, or nothing
 
 
@@ -54,12 +62,24 @@ def set_right(
             for cell in column: cell.set("class", "right")
 
 
+def name_media(
+    tree, # of lxml
+):
+    "Put words in place of what a page does not take from an output: videos, sounds, pictures in a text."
+    for element in list(tree.iter(*MEDIA)):
+        kind, said, tail = MEDIA[element.tag], element.get("alt") or element.get("title"), element.tail
+        element.clear()
+        element.tag, element.tail = "em", tail
+        element.text = f"(A {kind}{f', {said}' if said else ''}: run the chapter to have it.)"
+
+
 def plain_table(
     markup:str, # HTML that a cell has put out
 ) -> str: # '' where it holds no text
     "Give a table without styles, scripts, borders and what else would break the page's look or rules."
     from lxml import html  # here, for most builds change no chapter, and do not need it
     tree = html.fragment_fromstring(markup, create_parent="div")
+    name_media(tree)
     strip(tree)
     mark_headings(tree)
     for table in tree.iter("table"): set_right(table)
@@ -103,12 +123,19 @@ def shown(
         if RECORDING not in data: return {"picture": f"{name}.{ending}"}
         files[f"{name}.json"] = joined(data[RECORDING]).encode()
         return {"picture": f"{name}.{ending}", "recording": f"{name}.json"}
+    if found := DATA_PICTURE.fullmatch(joined(data.get("text/html", ""))):
+        file = f"{name}.{found[1].lower().replace('jpeg', 'jpg')}"
+        files[file] = b64decode(found[2])
+        return {"picture": file}
     if "text/html" in data:
         table = plain_table(joined(data["text/html"]))
         return {"table": table} if table else None
     if "text/markdown" in data: return {"markdown": joined(data["text/markdown"])}
     said = output.get("text"), data.get("text/plain"), output.get("traceback") # stream, result, error
-    text = ANSI.sub("", joined(next(filter(None, said), ""))).rstrip()
+    text = last_state(joined(next(filter(None, said), ""))).rstrip()
+    form = next((kind for kind in data if kind not in WITHOUT_FORM), "")
+    if not text and form and "text/plain" not in data:
+        text = f"(An output of the form {form}, which a page cannot show: run the chapter to have it.)"
     if not text: return None
     table = printed_table(text)
     return {"text": text} | ({"table": table} if table else {}) # notes quote the text

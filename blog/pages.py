@@ -6,15 +6,18 @@ differs. So neither the next build nor the server with live reload does again wh
 """
 import json
 import re
+from base64 import b64decode
 from collections.abc import Callable
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
+from urllib.parse import unquote
 
 from cells import cell_record
 from execnb.nbio import read_nb
 from glossary import Term, link_terms, read_terms, with_anchors
 from mark1.workshop.notebook import WINGS, Chapter, find_chapters, is_imports, place_of, wing_of
+from markup import as_hugo_reads
 from reference import module_entries
 
 PAGES, KEPT_PAGES = Path("_run/blog/content"), Path("_run/blog/pages.json") # below the repository
@@ -22,6 +25,9 @@ BADGE = re.compile(r"\[!\[[^\]]*\]\([^)]*\)\]\([^)]*\) ?") # a linked picture of
 WARNING = re.compile(r"/ipykernel_\d+/\S*: (\w*Warning)") # which names a file that is gone
 PLAIN = re.compile(r'<span class="(?:n|p|o|w|nb|bp|err)">([^<]*)</span>') # to which site.css gives no colour
 TITLE = re.compile(r"# (.+?)\n+> (.+)\n*|# (.+)\n*") # and the sentence below it
+CODE = re.compile(r"(^(?:```|~~~).*?^(?:```|~~~)|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
+PICTURE = re.compile(r"(!\[[^\]]*\]\()(?:<([^>]*)>|([^)\s]+))") # what it shows, and where it lies
+SHOWN = {".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp"} # by browsers
 START = {"title": "What Mark 1 is", # of the page of nbs/index.ipynb
          "description": "How to start, what it takes, the commands, and what is where"}
 
@@ -60,6 +66,47 @@ def checked_record(
     return record
 
 
+def picture_at(
+    where:str, # in the brackets of a picture
+    cell:dict, # of Markdown
+    place:str, # of the cell, for messages
+    folder:Path, # of the notebook
+) -> tuple[str, bytes]: # ending and content
+    "Find a picture that is pasted into a cell, or lies beside its notebook. `ValueError` where it does not."
+    name = unquote(where.removeprefix("attachment:"))
+    ending = Path(name).suffix.lower()
+    if where.startswith("attachment:"):
+        pasted = cell.get("attachments", {}).get(name, {})
+        if not pasted:
+            raise ValueError(f"{place}: the picture {name} is not pasted into this cell; paste it once more")
+        kind, content = next(iter(pasted.items()))
+        return "." + kind.partition("/")[2].partition("+")[0], b64decode(content)
+    if ending not in SHOWN:
+        raise ValueError(f"{place}: browsers cannot show {name}; save it as JPEG or PNG")
+    try: return ending, (folder/name).read_bytes()
+    except OSError:
+        raise ValueError(f"{place}: there is no picture {name}; put it beside the notebook") from None
+
+
+def with_pictures(
+    cell:dict, # of Markdown
+    number:int, # its place in the notebook, from 0
+    chapter:Chapter,
+    files:dict[str, bytes], # takes the pictures
+) -> str: # Markdown
+    "Name the pictures in a cell's text as the page has them. `ValueError` for one that is missing."
+    def moved(found):
+        where = found[2] or found[3]
+        if re.match(r"(?!attachment:)[a-z]+:|//|#", where): return found[0] # of another host: Hugo says so
+        place = f"nbs/{chapter.place}, cell {number + 1}"
+        ending, content = picture_at(where, cell, place, chapter.path.parent)
+        name = f"picture-{number}-{sha256(content).hexdigest()[:8]}{ending}"
+        files[name] = content
+        return f"{found[1]}{name}"
+    parts = CODE.split(cell.source) # of which every second is code
+    return "".join(part if turn % 2 else PICTURE.sub(moved, part) for turn, part in enumerate(parts))
+
+
 def is_prose(
     cell:dict,
 ) -> bool: # not so for the cell `elsewhere`, since the page has such links of its own
@@ -75,9 +122,9 @@ def parts_of(
 ) -> tuple[list[tuple[int, str]], list[dict]]: # cell, from 1, and Markdown; records it calls for
     "Give the parts of a page, in the order of the cells."
     parts, records = [], []
-    written = [cell.source if number else cell.source[begin:]
+    written = [with_pictures(cell, number, chapter, files)[0 if number else begin:]
                for number, cell in enumerate(chapter.notebook.cells) if is_prose(cell)]
-    texts = iter(prose(written))
+    texts = map(as_hugo_reads, prose(written))
     for number, cell in enumerate(chapter.notebook.cells):
         text = next(texts) if is_prose(cell) else ""
         if cell.cell_type == "code" and (record := checked_record(cell, number, chapter, files)):
@@ -124,7 +171,7 @@ def chapter_page(
         line += text.count("\n") + 2
     front = {
         "title": (title[1] or title[3]).strip(),
-        "description": (title[2] or "").strip(),
+        "description": as_hugo_reads((title[2] or "").strip()),
         **place_in_the_book(chapter.path),
         "module": chapter.module,
         "data": chapter.data_form,
@@ -257,7 +304,9 @@ def make_pages(
     folder = root/PAGES
     makers = [*sorted(Path(__file__).parent.glob("*.py")), *sorted(library.rglob("*.py"))]
     terms = terms_of(root/"nbs")
-    rules = b"".join(path.read_bytes() for path in makers) + repr(terms).encode()
+    pictures = [(str(path), path.stat().st_mtime_ns) for path in sorted((root/"nbs").rglob("*"))
+                if path.suffix.lower() in SHOWN]
+    rules = b"".join(path.read_bytes() for path in makers) + repr((terms, pictures)).encode()
     kept, pages, origins = {}, {}, {}
     faults = []
     with suppress(OSError, ValueError):

@@ -1,9 +1,8 @@
 """Serve the site while notes and chapters are written: Hugo shows each save, and what is wrong.
 
-Hugo watches the notes itself; chapters are made into pages anew when their notebook or the library is saved.
-A notebook that cannot be made into a page stops Hugo by its fault, and the browser shows it as it does a
-note's. What `make site` finds wrong in a note beside that, its front matter and its numbers, is said when the
-note is saved.
+Notes and chapters are made into pages anew when they, or the library, are saved; Hugo watches the pages. What
+cannot be made into a page stops Hugo by its fault, and the browser shows it. What `make site` would say of a
+note beside that is said when the note is saved.
 """
 import ctypes
 import os
@@ -19,17 +18,16 @@ from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
 
-from faults import complaints, front_matter_faults
+from faults import complaints
 from indexes import INDEXES, index_for_search, indexing_faults
-from origins import unsourced
+from notes import NOTES, make_notes
 from pages import PAGES, make_pages
 from programs import hugo
 
 SERVED = Path("_run/blog/served") # below the repository; a folder for each port is in it
 MADE_OF = "nbs", "mark1" # what the pages of chapters are made of
-ALL = *MADE_OF, "lesson_notes", "blog"
+ALL = *MADE_OF, str(NOTES), "blog"
 WARNING = re.compile(r"^WARN +(?=\S+:\d+:\d+)") # one of our own templates, with a place
-NOTE = re.compile(r"Source changed /notes/(.+\.md)$") # what Hugo says when one was saved
 TICK = .1 # seconds between two looks at the files
 ENDS = [signal.SIGINT, signal.SIGTERM]
 if hasattr(signal, "SIGHUP"): ENDS.append(signal.SIGHUP) # Windows lacks it
@@ -99,14 +97,15 @@ class Server:
         self.folder = root/SERVED/str(self.port)
         self.taken = f"; port {wanted} is in use" if wanted not in (0, self.port) else ""
         self.origins = {}
+        self.beside = [] # what is said of notes, though they are shown
         self.programs = []
         self.hugo = None
 
     def start(self):
         "Make the pages, and start Hugo on them."
         self.all = saved(self.root, ALL) # before anything is read, as the next
-        self.chapters = saved(self.root, MADE_OF)
-        self.latest = self.chapters
+        self.files = {folders: saved(self.root, folders) for folders in (MADE_OF, (str(NOTES),))}
+        self.latest = dict(self.files)
         self.serves = False
         self.wrong = [] # what is wrong
         self.stands = False # whether the site stands still for it
@@ -115,7 +114,7 @@ class Server:
         shutil.rmtree(self.folder, ignore_errors=True)
         for name in ("chapters", "library"):
             (self.root/PAGES/name).mkdir(parents=True, exist_ok=True) # Hugo watches what is there
-        self.make_pages()
+        for folders in self.files: self.make_pages(folders)
         self.hugo = hugo(
             self.root, self.settings, "server", "--buildDrafts", "--noHTTPCache", "--bind", "127.0.0.1",
             "--port", str(self.port), "--baseURL", self.address, "--destination", str(self.folder),
@@ -127,18 +126,26 @@ class Server:
         self.reader = Thread(target=lambda: [self.lines.put(line) for line in self.hugo.stdout], daemon=True)
         self.reader.start()
 
-    def make_pages(self):
-        "Make pages of the notebooks that have changed; faults among them are shown, and said, by Hugo."
-        try: self.origins, _ = make_pages(self.root, self.settings)
+    def make_pages(self,
+        folders:tuple[str, ...], # what the pages are made of
+    ):
+        "Make pages of the notebooks or notes that have changed; Hugo shows and says what is at fault."
+        try:
+            if folders == MADE_OF: self.origins |= make_pages(self.root, self.settings)[0]
+            else:
+                notes = make_notes(self.root)
+                self.origins |= notes.origins
+                self.beside = notes.remarks + notes.numbers
         except (ValueError, OSError) as error: print(f"mark1: {error}", flush=True) # no chapter, no room
 
     def keep_up(self):
-        "Make pages anew when a notebook or a module has been saved."
-        now = saved(self.root, MADE_OF)
-        if now != self.chapters and now == self.latest: # seen so twice, for saving takes a moment
-            self.chapters = now
-            self.make_pages()
-        self.latest = now
+        "Make pages anew when a note, a notebook or a module has been saved."
+        for folders in self.files:
+            now = saved(self.root, folders)
+            if now != self.files[folders] and now == self.latest[folders]: # seen twice: saving takes a moment
+                self.files[folders] = now
+                self.make_pages(folders)
+            self.latest[folders] = now
 
     def index(self):
         "Make the index of the search, of the first state; `make site` makes it anew."
@@ -146,15 +153,6 @@ class Server:
         self.programs += indexing
         for sentence in indexing_faults(indexing):
             print(f"mark1: {sentence}", flush=True)
-
-    def note_faults(self,
-        name:str, # of a note that was saved
-    ) -> list[str]: # a sentence each
-        "Note what is wrong in a note that Hugo does not see."
-        place = f"lesson_notes/{name}"
-        try: text = (self.root/place).read_text(encoding="utf-8")
-        except (OSError, ValueError): return [] # it is gone, or Hugo says it
-        return front_matter_faults({place: text}) + unsourced(text, place)
 
     def listen(self):
         "Say what Hugo finds wrong, and when it is mended; heed that it serves, and where a build ends."
@@ -167,7 +165,6 @@ class Server:
                 self.index()
                 self.say()
                 print(f"mark1: the site is at {self.address}{self.taken}; Ctrl-C ends it", flush=True)
-            if note := NOTE.match(line): self.found += self.note_faults(note[1])
             if line.startswith("Total in "): self.say()
 
     def goes_on(self,
@@ -189,7 +186,7 @@ class Server:
 
     def say(self):
         "Print what is wrong, once for as long as it stays so."
-        found = list(dict.fromkeys(self.found))
+        found = list(dict.fromkeys(self.found + self.beside))
         for sentence in found:
             if sentence not in self.wrong: print(f"mark1: {sentence}", flush=True)
         if self.stands and not self.fails:

@@ -10,11 +10,11 @@ import tempfile
 from pathlib import Path
 
 from fastai.vision.all import ImageDataLoaders, Resize, error_rate, get_image_files, set_seed, vision_learner
-from mark1.activations import train_head
 from mark1.data.files import checksum
 from mark1.data.networks import backbone
 from mark1.data.sets import drawings, is_cat
 from mark1.first_model import dumb_error
+from mark1.recipe import train_head
 from photographs import count_wrong, silently, unpacked
 from shared import keep, kept, parser_for, use_one_thread
 

@@ -3,8 +3,8 @@
     python experiments/layers.py                  everything, some ten minutes on one core
     python experiments/layers.py gabor digits     some parts; the others stay as they are
 
-Everything runs on what the packages hold: no download. The functions are those of `mark1.fields`,
-`mark1.layers`, `mark1.maximisation` and `mark1.occlusion`.
+Everything runs on what the packages hold: no download. The functions are those of `mark1.channels`,
+`mark1.fields`, `mark1.layers`, `mark1.maximisation` and `mark1.occlusion`.
 """
 import json
 from itertools import permutations
@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import torch
 import torchvision
+from mark1.channels import maps, photographs
 from mark1.data.networks import lite0
-from mark1.fields import boxes, dots_accuracy, maps, masked_changes, photographs, receptive_fields
+from mark1.fields import boxes, dots_accuracy, masked_changes, receptive_fields
 from mark1.layers import shuffled, tiles, top_patches
 from mark1.maximisation import likeness, maximise, planted_gabors, structure
 from mark1.occlusion import (

@@ -1,4 +1,4 @@
-"""Count wrong answers after 20 to 2,000 pictures; keep them in learning_curve.json for 06_activations.
+"""Count wrong answers after 20 to 2,000 pictures; keep them in learning_curve.json for 06_recipe.
 
     python experiments/learning_curve.py [ARCHIVE] [--sets drawings photographs] [--seeds N] [--sizes N …]
 
@@ -15,10 +15,11 @@ import torch
 from fastai.torch_core import set_seed
 from fastai.vision.all import CategoryBlock, DataBlock, ImageBlock, IndexSplitter, Resize, ResizeMethod
 from fastcore.basics import using_attr
-from mark1.activations import FrozenActivations, epochs_for
+from mark1.activations import FrozenActivations
 from mark1.data.files import checksum
 from mark1.data.sets import drawings, is_cat
 from mark1.first_model import dumb_error
+from mark1.recipe import epochs_for
 from photographs import STOCK, learner, photograph_parser, silently, stock, unpacked, why_missing
 from shared import keep, kept, use_one_thread
 

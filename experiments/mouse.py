@@ -1,4 +1,4 @@
-"""Judge traces with five seeds, as chapter 09 does with one, and keep the figures in mouse.json for it.
+"""Judge traces with five seeds, as the chapters 09 do with one, and keep the figures in mouse.json for them.
 
     python experiments/mouse.py [ARCHIVE]     some three minutes of one core, ten with the recordings
 
@@ -17,22 +17,24 @@ from mark1.data.traces import read_sessions
 from mark1.mouse import (
     ENCODINGS,
     by_features,
-    by_forest,
     by_network,
     clean_events,
     draw_traces,
+    how_features,
+    split_people,
+    windows,
+    wrong_answers,
+)
+from mark1.owner import (
+    by_forest,
     equal_error,
     equal_error_interval,
-    how_features,
     owner_scores,
-    split_people,
     split_sessions,
     split_windows,
     together,
     when_features,
     where_features,
-    windows,
-    wrong_answers,
 )
 from shared import keep, kept, parser_for, use_one_thread
 

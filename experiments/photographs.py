@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from fastai.vision.all import error_rate, vision_learner
-from mark1.activations import FrozenActivations, train_head
+from mark1.activations import FrozenActivations
 from mark1.data.downloads import unpack
 from mark1.data.files import checksum
 from mark1.data.networks import backbone
 from mark1.data.pictures import check_pictures
 from mark1.data.sets import is_cat
 from mark1.first_model import held_out_once
+from mark1.recipe import train_head
 from shared import parser_for
 
 REPOSITORY = Path(__file__).resolve().parent.parent

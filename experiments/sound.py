@@ -49,7 +49,7 @@ def trained(table, pictures, seed, pretrained, frozen=True):
     set_seed(seed, reproducible=True)
     dls = ImageDataLoaders.from_lists(".", pictures, [*table.label], valid_pct=.2, seed=seed, bs=16,
                                       num_workers=0)
-    learn = vision_learner(dls, backbone(), metrics=error_rate, pretrained=pretrained)
+    learn = vision_learner(dls, backbone(), metrics=error_rate, pretrained=pretrained, train_bn=False)
     (learn.freeze if frozen else learn.unfreeze)()
     with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(4, 1e-2)
     with learn.no_bar(): probabilities, targets = learn.get_preds()

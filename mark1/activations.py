@@ -5,14 +5,13 @@
 # %% auto #0
 __all__ = ['STATIC', 'few_pictures', 'small_loaders', 'silent', 'small_learner', 'body_and_head', 'at_a_time', 'activations_of',
            'random_steps', 'insist_on_same', 'item_marks', 'ActivationLoader', 'HeadOnly', 'parts_of_head',
-           'FrozenActivations', 'Stopwatch', 'seconds_by_epoch', 'draw_seconds', 'draw_bars_of_seconds', 'draw_growth',
-           'epochs_for', 'train_head', 'shares_wrong', 'draw_curves']
+           'FrozenActivations', 'Stopwatch', 'seconds_by_epoch', 'draw_seconds', 'draw_bars_of_seconds', 'draw_growth']
 
 # %% ../nbs/06_activations.ipynb #a06impo1
 import hashlib
 import time
 from contextlib import nullcontext
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -80,7 +79,6 @@ def silent(
     "Take away a Learner's progress bars and tables."
     learn.remove_cb(learn.progress)
     learn.logger = noop
-    return learn
     return learn
 
 # %% ../nbs/06_activations.ipynb #a06load5
@@ -186,10 +184,11 @@ def item_marks(
             try: stat = Path(file).stat()
             except OSError: return str(item), "no file"
             return str(item), stat.st_size, stat.st_mtime_ns
+        if isinstance(item, pd.Series): item = tuple(item) # a row, whose numbers are told by their text
         in_memory = hasattr(item, "tobytes") or hasattr(item, "__array__") # a picture, an array, a tensor
         return (hashlib.sha256(np.asarray(item).tobytes()).hexdigest()[:16] if in_memory else repr(item),)
-    rows = items.itertuples(index=False) if isinstance(items, pd.DataFrame) else items
-    return [mark(item) for item in rows]
+    rows = items.iloc if isinstance(items, pd.DataFrame) else items # as fastai takes them
+    return [mark(rows[index]) for index in range(len(items))]
 
 # %% ../nbs/06_activations.ipynb #c3f90838
 class ActivationLoader(DataLoader):
@@ -470,66 +469,6 @@ def draw_growth(
     axis.tick_params(labelsize=12)
     axis.minorticks_off()
 
-# %% ../nbs/06_activations.ipynb #a06train1
-def epochs_for(
-    dls:DataLoaders,
-    steps:int=50, # batches to train on, at least
-) -> int: # epochs, three at least
-    "Count the epochs that give so many steps. `ValueError` where no training batch is full."
-    if not len(dls.train):
-        raise ValueError(f"{dls.train.n} pictures to train on do not fill one batch of {dls.train.bs}, "
-                         "and fastai leaves out what is not full; give the loaders a smaller bs")
-    return max(3, -(-steps // len(dls.train)))
-
-# %% ../nbs/06_activations.ipynb #a06train2
-def train_head(
-    dls:DataLoaders, # of pictures and categories
-    name:str="lite0", # as for `backbone`
-    steps:int=50, # at least, and three epochs at least
-    lr:float=3e-3, # highest learning rate of the one-cycle schedule
-) -> Learner: # trained
-    "Train the head of a pretrained network on activations computed once. `ValueError` as for `epochs_for`."
-    learn = vision_learner(dls, backbone(name), metrics=error_rate)
-    epochs = epochs_for(dls, steps)
-    with learn.no_bar(), learn.no_logging(), FrozenActivations(learn, views=1):
-        learn.fit_one_cycle(epochs, lr)
-    return learn
-
-# %% ../nbs/06_activations.ipynb #a06curv1
-def shares_wrong(
-    counts:dict[str, dict[str, dict[str, int]]], # pictures to ways to seeds to wrong answers
-    of:int, # pictures held out
-    way:str,
-    seeds:range=range(5),
-) -> dict[int, np.ndarray]: # pictures to learn from, to the shares of the seeds, 0 to 1
-    "Read the learning curve of one way to train, where it was measured."
-    curve = {}
-    for size in sorted(counts, key=int):
-        found = [counts[size].get(way, {}).get(str(seed)) for seed in seeds]
-        shares = [wrong/of for wrong in found if wrong is not None]
-        if shares: curve[int(size)] = np.array(shares)
-    return curve
-
-# %% ../nbs/06_activations.ipynb #a06curv2
-def draw_curves(
-    axis:plt.Axes, # to draw on
-    curves:dict[str, dict[int, np.ndarray]], # name to what `shares_wrong` gives
-):
-    "Draw the mean over the seeds by the number of pictures; bars from the lowest to the highest seed."
-    marks = [("o-", "#1f6f8b"), ("s--", "#c8553d"), ("^:", "#8a8f98")]
-    for (name, curve), (mark, color) in zip(curves.items(), marks):
-        middle = np.array([shares.mean() for shares in curve.values()])
-        low, high = (np.array([edge(shares) for shares in curve.values()]) for edge in (np.min, np.max))
-        axis.errorbar([*curve], middle, [middle - low, high - middle], fmt=mark, color=color, capsize=3,
-                      label=name)
-    axis.set(xscale="log", ylim=(0, .8))
-    axis.set_xlabel("pictures to learn from", fontsize=12)
-    sizes = [size for size in curve if str(size)[0] == "2"]
-    axis.set_xticks(sizes, [f"{size:,}" for size in sizes])
-    axis.set_yticks([0, .2, .4, .6, .8], ["0", "20%", "40%", "60%", "80%"])
-    axis.tick_params(labelsize=12)
-    axis.minorticks_off()
-
 # %% ../nbs/06_activations.ipynb #8d8508ee
 def passes_left(
     train:int=500, valid:int=100, # pictures
@@ -575,22 +514,22 @@ def pictures_held(
     "Compute how many bytes activations take, 4 a number."
     return pictures*numbers*torch.finfo(torch.float32).bits//8
 
-# %% ../nbs/06_activations.ipynb #a06answ2
-@cache
-def trained_at(
-    learning_rate:float=3e-3,
-) -> float: # share of the held-out pictures that is wrong
-    "Train a head for three epochs on 64 small pictures, and judge it on 256 others."
-    learn = small_learner(small_loaders(few_pictures(320), valid_pct=.8))
-    with FrozenActivations(learn): learn.fit_one_cycle(3, learning_rate)
-    return learn.recorder.values[-1][-1]
-
-@exercise("train-1", difficulty=2, tolerance=.07,
-          hint="Change the number in the first line of the cell, run it, and read the share that it prints.",
+# %% ../nbs/06_activations.ipynb #a06answ4
+@exercise("even-1", difficulty=3,
+          cases=[(500, 100, 10), (200, 100, 1), (64, 16, 5), (300, 50, 7), (100, 100, 3), (1000, 10, 2)],
+          hint="Count the passes of both. Stock training takes train + valid of them in each epoch.",
           mistakes={
-    "That is about what the learning rate of 1e-5 leaves wrong; set it to 3e-3 and run the cell again.":
-        lambda: trained_at(1e-5),
-    "That is the share that is right; the share that is wrong was asked for.": lambda: 1 - trained_at()})
-def wrong_after_training() -> float: # share, 0 to 1
-    "At 1e-5 twelve steps hardly move the head from where it began; at 3e-3 they teach it something."
-    return trained_at()
+    "There both take as many passes, or stock training takes fewer: one epoch more is needed.":
+        lambda train, valid, views: (views*train + valid) // (train + valid),
+    "Where both take the same number, nothing is saved yet.":
+        lambda train, valid, views: -(-(views*train + valid) // (train + valid)),
+    "The held-out pictures pass once, not once for each view.": lambda train, valid, views: views + 1,
+    "Stock training runs the body on the held-out pictures too, in every epoch.":
+        lambda train, valid, views: (views*train + valid) // train + 1,
+    "A part of an epoch cannot be trained: a whole number is asked for.":
+        lambda train, valid, views: (views*train + valid)/(train + valid)})
+def epochs_that_save(
+    train:int, valid:int, views:int, # pictures to train on, held out, and views of each of the first
+) -> int: # epochs
+    "Once: views × train + valid passes. Stock: train + valid in each epoch; it needs to be more."
+    return (views*train + valid) // (train + valid) + 1

@@ -173,7 +173,7 @@ def in_per_cent(
 ) -> bool:
     "Say whether an answer is a hundred times a share that is wanted."
     try: return bool(np.all(np.abs(wanted) < 1)) and agree(as_array(given)/100, wanted, tolerance)
-    except TypeError: return False # words, and things of other kinds
+    except (TypeError, ValueError): return False # words, lists of unequal length, things of other kinds
 
 def judge(
     name:str, # of an exercise

@@ -13,10 +13,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
+from .channels import as_pixels, draw_picture, find_layer, maps, ready
 from .data.networks import LITE0_STATS
 from .data.pictures import as_batch
 from .exercises import exercise
-from .fields import as_pixels, boxes, draw_picture, find_layer, maps, ready, receptive_fields
+from .fields import boxes, receptive_fields
 from PIL import Image
 from torch import Tensor, nn
 

@@ -112,13 +112,15 @@ def draw_slopes(
 ):
     "Draw lines of equal estimated mass, and some penguins, the heavier the larger."
     answers = answers.reshape(ACROSS.shape)
-    axis.contourf(ACROSS, UP, answers, levels=np.arange(2.5, 6.6, .5), cmap="cividis", alpha=.75)
+    axis.contourf(ACROSS, UP, answers, levels=np.arange(2.5, 6.6, .5), cmap="cividis", alpha=.5)
     lines = axis.contour(ACROSS, UP, answers, levels=np.arange(3, 5.6, .5), colors="black", linewidths=.8)
-    axis.clabel(lines, fmt="%.1f kg", fontsize=10)
+    for label in axis.clabel(lines, fmt="%.1f kg", fontsize=10, zorder=3):
+        label.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": .5})
     for name, (mark, _) in MARKS.items():
         here = species == name
         sizes = 2*(mass[here]/1000 - 2)**2
-        axis.scatter(*measurements[here].T, marker=mark, s=sizes, c="white", linewidths=0)
+        axis.scatter(*measurements[here].T, marker=mark, s=sizes, c="white", edgecolors="black",
+                     linewidths=.5)
     axis.set(title=title, xlabel="bill length (mm)")
 
 # %% ../nbs/02_learning.ipynb #33b77e72

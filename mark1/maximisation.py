@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from .channels import as_pixels, draw_picture, in_eval_mode, maps, ready, run_to
 from .exercises import exercise
-from .fields import as_pixels, draw_picture, in_eval_mode, maps, ready, run_to
 from skimage.filters import gabor_kernel
 from torch import Tensor, nn
 from torch.nn import functional as F

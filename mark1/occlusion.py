@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 import torch
+from .channels import in_eval_mode, ready
 from .data.networks import LITE0_STATS
 from .data.pictures import as_batch
 from .exercises import exercise
-from .fields import in_eval_mode, ready
 from PIL import Image, ImageOps
 from scipy.stats import rankdata
 from torch import Tensor, nn

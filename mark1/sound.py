@@ -20,6 +20,7 @@ import pandas as pd
 import torch
 from fastai.learner import Learner
 from fastai.torch_core import set_seed
+from IPython.display import Audio
 from .data.sounds import RATE, chirps
 from .exercises import exercise
 from .first_model import error_interval
@@ -56,8 +57,10 @@ def read_sound(
 ) -> np.ndarray: # (samples,) about -1 to 1
     "Read a sound. `ValueError` for a file that is no WAV, compressed, empty, silent or broken."
     try:
-        with warnings.catch_warnings(action="ignore"): found, samples = wavfile.read(path)
-    except (ValueError, EOFError, struct.error, ZeroDivisionError) as error:
+        with warnings.catch_warnings(action="ignore"):
+            warnings.filterwarnings("error", "Reached EOF|Incomplete chunk") # a file that breaks off
+            found, samples = wavfile.read(path)
+    except (ValueError, EOFError, struct.error, ZeroDivisionError, wavfile.WavFileWarning) as error:
         raise ValueError(f"{path} cannot be read ({error}); save it as WAV, uncompressed PCM") from None
     if samples.dtype.kind in "iu": # 8 bits count from 0 to 255, the others on both sides of 0
         half = 2.**(8*samples.dtype.itemsize - 1)
@@ -280,8 +283,9 @@ def sound_pictures(
 # %% ../nbs/08_sound.ipynb #s8pic1b
 def draw_answers(
     learn:Learner, # trained on pictures of sounds
-):
-    "Draw one held-out picture of each label, with the network's answer, and count the wrong answers."
+    paths:Iterable[Path], # of all sounds, in the order in which they were given to the Learner
+) -> Audio: # of what is drawn, a third of a second each
+    "Draw one held-out picture of each label, with the network's answer; count wrong answers; give a player."
     with learn.no_bar(): probabilities, targets = learn.get_preds()
     answers = probabilities.argmax(1)
     vocab, items = learn.dls.vocab, learn.dls.valid.items
@@ -297,6 +301,9 @@ def draw_answers(
     axes[-1, 0].set_xlabel("time", fontsize=11)
     figure.suptitle(f"{int((answers != targets).sum())} of {len(targets)} held-out sounds wrong", fontsize=13)
     plt.show()
+    files, held_out = [*paths], learn.dls.valid_ds.splits[1]
+    waves = [read_sound(files[held_out[row]]) for row in shown]
+    return Audio(np.concatenate([wave[RATE//20:2*RATE//5] for wave in waves]), rate=RATE)
 
 # %% ../nbs/08_sound.ipynb #s8prom1
 def wrong_after(

@@ -32,8 +32,6 @@ PHOTOGRAPHS = Path(os.environ.get(
 PATIENCE = 300 # seconds until a wait is given up; a busy machine needs far less, and nothing is judged by it
 WINDING_UP = 60 # seconds that a process may still take to end after the last test
 
-# The files that take longest begin, so that the workers end at about the same time.
-LONGEST_FIRST = "test_container.py", "test_full_data.py", "test_faults.py", "test_site.py", "test_commands.py"
 
 
 def typed(command, timeout=PATIENCE, **options):
@@ -114,11 +112,13 @@ def nothing_left(tmp_path_factory):
 
 
 def pytest_collection_modifyitems(config, items):
-    "Begin with the files that take longest, unless the order is to be random."
+    """Begin with the files whose docstring says that they take long, unless the order is to be random.
+
+    So the workers end at about the same time.
+    """
     leave_out_others(config, items)
     if config.pluginmanager.hasplugin("randomly"): return
-    place = {name: number for number, name in enumerate(LONGEST_FIRST)}
-    items.sort(key=lambda item: place.get(item.path.name, len(place)))
+    items.sort(key=lambda item: "Takes long: begins first." not in (item.module.__doc__ or ""))
 
 
 # A browser
@@ -220,14 +220,18 @@ def short_folder():
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder: yield folder
 
 
-@pytest.fixture
-def copied_repository(tmp_path):
+def copy_repository(to):
     "Copy the chapters, what they quote, the library and the settings to where a run may write."
     caches = shutil.ignore_patterns(".ipynb_checkpoints", "__pycache__")
     for name in ("nbs", "mark1", "benchmarks", "experiments"):
-        shutil.copytree(ROOT/name, tmp_path/name, ignore=caches)
-    shutil.copy(ROOT/"settings.ini", tmp_path)
-    return tmp_path
+        shutil.copytree(ROOT/name, to/name, ignore=caches)
+    shutil.copy(ROOT/"settings.ini", to)
+    return to
+
+
+@pytest.fixture
+def copied_repository(tmp_path):
+    return copy_repository(tmp_path)
 
 
 SWITCHES = ("MARK1_DATA", "MARK1_MIRROR", "MARK1_KERNELS") # not handed on from whoever runs the tests

@@ -8,16 +8,6 @@ from pathlib import Path
 NBS = Path(__file__).resolve().parent.parent/"nbs"
 # hold chapters against each other, the library, README and notes
 AGREEMENT = {"test_repository.py", "test_notes.py"}
-ALSO = { # what a file is about that types commands or starts programs, and so imports nothing
-    "test_commands.py": {"runner"},
-    "test_faults.py": {"runner", "kernels"},
-    "test_kernels.py": {"runner", "kernels"},
-    "test_watcher.py": {"runner"},
-    "test_notebook_files.py": {"runner"},
-    "test_editors.py": {"kernels"},
-    "test_environment.py": {"environment", "doctor"},
-    "test_container.py": {"containers", "environment"},
-}
 
 
 def pytest_addoption(parser):
@@ -32,9 +22,12 @@ def names_of(stems):
 
 
 def is_about(path, chosen):
-    "Say whether a test file is about chapters: it imports one of their modules, or stands in `ALSO`."
-    if ALSO.get(path.name, set()) & names_of(chosen): return True
-    lines = re.findall(r"^(?:from|import) mark1.*(?:\n +.*)*", path.read_text(encoding="utf-8"), re.MULTILINE)
+    """Say whether a test file is about chapters: it imports one of their modules, or says so.
+
+    A file that types commands imports nothing; its docstring says `About: runner, kernels.`
+    """
+    text = path.read_text(encoding="utf-8")
+    lines = re.findall(r"^(?:from|import) mark1.*(?:\n +.*)*|^About: .*", text, re.MULTILINE)
     return bool(names_of(chosen) & {name for line in lines for name in re.findall(r"\w+", line)})
 
 

@@ -41,7 +41,6 @@ from torch import nn
 from conftest import ROOT
 
 sys.path.insert(0, str(ROOT/"experiments"))
-import learning_curve
 from photographs import BATCH, OURS, SIZE, STOCK, frozen_once, unpacked
 
 
@@ -228,6 +227,23 @@ def test_nothing_held_out(table):
     with activations, learn.no_bar(), learn.no_logging(): learn.fit(1)
 
 
+@pytest.mark.parametrize("file, label", [
+    ("Image Name", "kind"), ("_file", "kind"), ("file", "class"), ("index", "count"), ("a-b", "def"),
+])
+def test_columns_may_have_any_name(table, file, label):
+    "What a change of a file is told by needs the column, too."
+    frame, folder = table
+    frame = frame.rename(columns={"file": file, "kind": label}).set_index(frame.index*2 + 7)
+    dls = ImageDataLoaders.from_df(frame, folder, fn_col=file, label_col=label, bs=6, num_workers=0, seed=0,
+                                   item_tfms=Resize(16, ResizeMethod.Squish))
+    learn = vision_learner(dls, tiny)
+    activations = FrozenActivations(learn)
+    with activations, learn.no_bar(), learn.no_logging(): learn.fit(1)
+    PILImage.create(np.zeros((9, 9, 3), np.uint8)).save(folder/dls.train.items.iloc[0][file])
+    with pytest.raises(ValueError, match="changed"):
+        with activations: learn.fit(1)
+
+
 def test_two_inputs_are_refused(table):
     learn = vision_learner(loaders(table), tiny)
     learn.dls = SimpleNamespace(n_inp=2)
@@ -259,13 +275,3 @@ def test_the_figures_are_kept():
     assert {STOCK, OURS} <= kept["figures"].keys() & kept["memory"].keys() & errors.keys()
     assert all(sum(row["wrong_by_fold"]) == row["wrong"] for row in errors.values())
     assert timed.with_suffix(".svg").exists()
-
-
-def test_the_figures_of_the_curve_are_kept():
-    kept = json.loads(learning_curve.RESULT.read_text())
-    assert kept["batch"] == learning_curve.BATCH and kept["sets"] == learning_curve.SETS
-    for name, counts in kept["wrong"].items():
-        for ways in counts.values():
-            assert {"dumb", STOCK, "3 epochs", "50 steps"} <= ways.keys()
-            held_out = kept["sets"][name]["held out"]
-            assert all(0 <= wrong <= held_out for each in ways.values() for wrong in each.values())

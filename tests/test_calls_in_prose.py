@@ -20,8 +20,8 @@ MADE_BY = {"vision_learner": Learner} # functions of fastai that do not say what
 HARMLESS = "check", "hint", "solution", "progress" # called for real, in a temporary home
 EXCEPTIONS = { # chapter and name, to why the name need not exist there
     ("downloads", "extractall"): "a method of the standard library's tarfile, which the sentence names",
-    ("05_time_series", "date_of"): "the reader's own: 'from an item, a path say, to its date'",
-    ("05_time_series", "df"): "the reader's own table",
+    ("05_time_index", "date_of"): "the reader's own: 'from an item, a path say, to its date'",
+    ("05_time_index", "df"): "the reader's own table",
     ("11_zoo", "dls"): "the reader's own DataLoaders, made as in chapter 01",
     ("18_exercises", "grader.check"): "Otter-Grader's, named for comparison",
     ("18_exercises", "q_1.check"): "learntools', as are the next two",

@@ -1,4 +1,8 @@
-"What `mark1` and the two test runners say when a chapter is sound, stale, wrong or stuck."
+"""What `mark1` and the two test runners say when a chapter is sound, stale, wrong or stuck.
+
+About: runner.
+Takes long: begins first.
+"""
 import os
 import re
 import shutil
@@ -22,13 +26,14 @@ def sentence(result, code):
 
 def test_help_lists_the_commands(mark1):
     result = mark1("--help")
-    told = ("run", "test", "lab", "refresh", "MARK1_DATA")
+    told = ("run", "test", "learn", "lab", "refresh", "MARK1_DATA")
     assert result.returncode == 0 and all(command in result.stdout for command in told)
 
 
 def test_make_alone_lists_the_commands():
     shown = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert all(f"make {target} " in shown for target in ("run", "test", "lab", "refresh", "test-slow"))
+    targets = ("run", "test", "learn", "lab", "refresh", "test-slow")
+    assert all(f"make {target} " in shown for target in targets)
 
 
 def test_run_shows_chapters_numbers_and_data(mark1, toy_repository):

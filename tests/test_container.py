@@ -2,6 +2,9 @@
 
 Docker's engine is used where one answers; where none does and Debian's is installed (`.ci/engine` does that),
 one is started for these tests. Without either they skip and say why.
+
+About: containers, environment.
+Takes long: begins first.
 """
 import json
 import os
@@ -140,6 +143,7 @@ def for_this_network(work, small=True):
         config["build"] |= {"args": {"BASE_IMAGE": BASE}, "options": ["--network=host"]}
         others = [word for word in config["runArgs"] if not word.startswith("--publish")]
         config["runArgs"] = ["--network=host", *others]
+        if small: config["updateContentCommand"] = "make setup" # `make learn` needs what is left out
         path.write_text(json.dumps(config))
     if CA.exists():
         shutil.copy(CA, work/"build"/"ca.crt")

@@ -368,7 +368,7 @@ def test_a_cut_that_the_server_does_not_give_away(full, server, run_here, outcom
     mends(full)
 
 
-@pytest.mark.parametrize("listed", ["0"*64 + f"  {NAME}\n", "<html>", "\n"])
+@pytest.mark.parametrize("listed", ["0"*64 + f"  {NAME}\n", f"SHA256 ({NAME}) = {'0'*64}\n"])
 def test_a_wrong_checksum(full, server, run_here, outcome, listed):
     right = server.listed
     server.listed = listed
@@ -376,6 +376,26 @@ def test_a_wrong_checksum(full, server, run_here, outcome, listed):
     assert files(full) == []
     server.listed = right
     mends(full)
+
+
+@pytest.mark.parametrize("listed", ["<html>", "\n", f"SHA512 ({NAME}) = {'0'*128}\n"])
+def test_a_checksum_that_cannot_be_understood(full, server, listed):
+    "The download is kept."
+    server.listed = listed
+    with pytest.warns(UserWarning, match="cannot be understood, so it is taken on trust"): cats_and_dogs()
+    mends(full)
+
+
+def test_a_mirror_with_a_password(full, server, monkeypatch, capfd):
+    "It is sent to the mirror, and shown nowhere."
+    address = server.address.replace("//", "//ada:p%40ss@")
+    monkeypatch.setenv("MARK1_MIRROR", address)
+    server.code = 503
+    with pytest.raises(ConnectionError, match="//…@127.0.0.1") as error: fetch("pets")
+    server.code = None
+    mends(full)
+    shown = (str(error.value), *capfd.readouterr())
+    assert not [text for text in shown if "p%40ss" in text or "p@ss" in text]
 
 
 @pytest.mark.parametrize("change", [

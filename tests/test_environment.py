@@ -1,6 +1,8 @@
 """Bad input of `ez env go`, each with its sentence, nothing of the user's touched.
 
 `mark1 doctor` is typed on the command line too.
+
+About: environment, doctor.
 """
 import json
 import os
@@ -29,7 +31,8 @@ def computer(tmp_path):
     "Run `ez env go` where only these programs exist; stand-ins log what they are asked."
     programs, log = tmp_path/"programs", tmp_path/"log"
     programs.mkdir()
-    needed = ("git", "sh", "env", "cat", "ls", "uname", "ssh")
+    submodules = ("sed", "basename") # which git wants for them
+    needed = ("git", "sh", "env", "cat", "ls", "uname", "ssh", *submodules)
     for name in needed: (programs/name).symlink_to(shutil.which(name))
 
     def stand_in(name, answers):
@@ -87,6 +90,19 @@ def repository(tmp_path):
     ("no permission to use Docker", {"docker": {
         "info": "echo 'permission denied while trying to connect to the Docker daemon socket' >&2; exit 1",
     }}),
+    ("Podman behind the command docker", {"docker": {
+        "info": "echo \"can't evaluate field ServerVersion in type *define.Info\" >&2; exit 125",
+    }}),
+    ("WSL without Docker Desktop's integration", {"docker": {
+        "info": "echo 'The command docker could not be found in this WSL 2 distro.'; exit 1",
+    }}),
+    ("a context of Docker's that is gone", {"docker": {
+        "info": "echo 'Current context \"old\" is not found on the file system' >&2; exit 1",
+    }}),
+    ("another complaint of Docker's", {"docker": {
+        "info": "echo 'x509: certificate has expired.' >&2; exit 1",
+    }}),
+    ("a Dev Containers CLI that prints no JSON", {"cli": "echo Killed"}),
     ("no Node.js for the Dev Containers CLI", {"without": ["npx", "devcontainer"]}),
     ("a base image that is missing", {"docker": {
         "image inspect": "exit 1",
@@ -103,7 +119,8 @@ def repository(tmp_path):
 def test_a_computer_that_is_not_ready(computer, repository, outcome, fault, settings):
     outcome(fault, *computer(repository(ez_json=GOOD), "-n", ".", **settings))
     asked = computer.log.read_text() if computer.log.exists() else ""
-    assert "devcontainer up" not in asked or fault == "a container that does not start"
+    starts = ("a container that does not start", "a Dev Containers CLI that prints no JSON")
+    assert "devcontainer up" not in asked or fault in starts
 
 
 @pytest.mark.parametrize("fault, files", [
@@ -139,6 +156,49 @@ def test_a_folder_inside_of_another_repository(computer, repository, outcome):
     (computer.home/"outer"/"course"/"mine.txt").write_text("mine")
     outcome("a folder inside of another repository", *computer(work, "-n", ".", "--into", "outer/course"))
     assert not (computer.home/"outer"/"course"/".devcontainer").exists()
+
+
+def test_a_clone_of_another_user(computer, repository, outcome):
+    work = repository(ez_json=GOOD)
+    subprocess.run(["git", "clone", "-q", work, computer.home/"course"], check=True)
+    stand_in = computer.home.parent/"programs"/"git"
+    stand_in.unlink()
+    stand_in.write_text("#!/bin/sh\n# git's own switch for its tests\n"
+                        f"GIT_TEST_ASSUME_DIFFERENT_OWNER=1 exec {shutil.which('git')} \"$@\"\n")
+    stand_in.chmod(0o755)
+    outcome("a clone that belongs to another user", *computer(f"file://{work}", "-n", "."))
+
+
+def test_submodules_come_along(computer, repository, tmp_path):
+    work = repository(ez_json=GOOD)
+    author = ("-c", "user.name=a", "-c", "user.email=a@b")
+    local = ("-c", "protocol.file.allow=always") # git trusts no local submodule by itself
+    inner = tmp_path/"inner"
+    subprocess.run(["git", "init", "-q", inner], check=True)
+    subprocess.run(["git", *author, "commit", "-qm", "one", "--allow-empty"], cwd=inner, check=True)
+    subprocess.run(["git", *local, "submodule", "--quiet", "add", inner, "part"], cwd=work, check=True)
+    subprocess.run(["git", *author, "commit", "-qm", "two"], cwd=work, check=True)
+    computer.home.mkdir(exist_ok=True)
+    (computer.home/".gitconfig").write_text("[protocol \"file\"]\n\tallow = always\n")
+    assert "stand-in" in computer(work, "-n", ".")[1]
+    assert (computer.home/"course"/"part"/".git").exists()
+
+
+def test_a_password_is_never_printed(computer):
+    for words in (["https://ada:secret@127.0.0.1:1/a/b"], ["https://ada:secret@127.0.0.1:1/."]):
+        said = computer(*words, "-n", ".")[1]
+        assert "https://…@127.0.0.1:1/" in said and "secret" not in said
+    plan = typed([BIN/"ez", "env", "go", "--dry-run", "https://ada:secret@host/a/b/tree/dev"]).stdout
+    assert "--branch dev" in plan and "https://…@host/a/b b" in plan and "secret" not in plan
+
+
+def test_a_page_of_a_branch(computer, repository):
+    "Where one is asked for, it is cloned; an address in a browser is understood, see the chapter."
+    work = repository(ez_json=GOOD)
+    planned = typed([BIN/"ez", "env", "go", "--dry-run", "https://github.com/a/b/tree/dev"]).stdout
+    assert "--branch dev -- https://github.com/a/b b" in planned
+    bare = typed([BIN/"ez", "env", "go", "--dry-run", str(work)]).stdout
+    assert "would fail: there is no" in bare or "would fail" not in bare # the file itself is sound
 
 
 def test_the_folder_one_is_in(computer, repository):

@@ -192,7 +192,10 @@ def test_sound_exercises_are_proved(toy):
 
 
 def test_two_mistakes_may_lie_nearer_than_the_tolerance(toy):
-    near = {"That is one mistake that is made.": lambda: 7.4, "That is the other one, near to it.": lambda: 7.7}
+    near = {
+        "That is one mistake that is made.": lambda: 7.4,
+        "That is the other one, near to it.": lambda: 7.7,
+    }
     assert prove(toy(mistakes=near, tolerance=.5)) == 2
     assert "the other one" in judge("toy-1", 7.7)[1]
     assert "one mistake" in judge("toy-1", 7.1)[1] # within the tolerance of the first alone

@@ -1,6 +1,9 @@
 """What happens when a run is cut short, starved or disturbed.
 
 Each fault is made to happen; it is said what it was, and the next run mends it.
+
+About: runner, kernels.
+Takes long: begins first.
 """
 import ctypes
 import os

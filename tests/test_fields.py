@@ -6,7 +6,8 @@ import pytest
 import timm
 import torch
 import torchvision
-from mark1.fields import activations, find_layer, receptive_fields
+from mark1.channels import activations, find_layer
+from mark1.fields import receptive_fields
 from torch import nn
 from torch.nn import functional as F
 from toy_networks import assert_refused, images
@@ -115,6 +116,8 @@ MIXES = {
     "softmax over space": lambda x: x.flatten(2).softmax(2).view(x.shape),
     "running sum": lambda x: x.cumsum(3),
     "running product": lambda x: x.cumprod(2),
+    "mean over everything, channels last": lambda x: x*F.adaptive_avg_pool2d(
+        x.contiguous(memory_format=torch.channels_last), 1),
     "sort": lambda x: x.sort(3)[0],
     "the highest two": lambda x: x.topk(2, 2)[0],
     "standard deviation": lambda x: x/x.std((2, 3), keepdim=True),
@@ -200,6 +203,17 @@ def test_a_tuple_on_the_way_loses_nothing():
 }.items())
 def test_what_has_no_rule_is_refused_by_name(name, operation):
     assert_refused(lambda: receptive_fields(Toy(operation), images(1, 12, 8), "last"), f"no rule for {name}")
+
+
+def test_units_of_a_layer_that_passes_pictures_on_see_their_pixel():
+    model = nn.Sequential(nn.Identity(), nn.Conv2d(3, 4, 3))
+    field, = receptive_fields(model, images(1, 12, 8), "0", [(5, 5)])
+    assert field.sum() == 1 and field[5, 5]
+
+
+def test_a_unit_that_sees_padding_alone():
+    field, = receptive_fields(Toy(lambda x: F.pad(x, (3, 3))), images(1, 12, 8), "last", [(5, 0)])
+    assert not field.any()
 
 
 def test_what_does_not_depend_on_the_picture():

@@ -1,6 +1,8 @@
 """The course's own photographs: trained on as they come out of the full data's archive.
 
 How that archive gets here is in test_downloads.py.
+
+Takes long: begins first.
 """
 import json
 import os
@@ -8,10 +10,10 @@ import re
 import sys
 
 import pytest
-from mark1.activations import train_head
 from mark1.data.files import checksum
 from mark1.data.sets import is_cat
 from mark1.first_model import dumb_error, error_interval, held_out_once
+from mark1.recipe import train_head
 
 from conftest import PATIENCE, ROOT
 

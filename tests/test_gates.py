@@ -18,7 +18,7 @@ from PIL import Image
 from conftest import ROOT
 
 sys.path.append(str(ROOT/"blog")) # last, for its names are common ones
-import sourced
+import notes
 import sync
 
 spec = spec_from_file_location("site_build", ROOT/"blog"/"build.py") # there is a package named build
@@ -116,7 +116,7 @@ FAULTY = {
     "a note with a formula that is no TeX": ("Words.\n\n$$\\frac{1}{$$\n", 8),
     "a note with a number that has no source": ("Words.\n\nIt got 13 of 80 wrong.\n", 8),
     "a note with an unknown shortcode": ('Words.\n\n{{< embd "x" >}}\n', 8),
-    "a note with a shortcode that does not end": ('Words.\n\n{{< embed "x"\n', 9),
+    "a note with a shortcode that does not end": ('Words.\n\n{{< embed "x"\n', 8),
 }
 
 
@@ -134,9 +134,23 @@ def test_what_stops_the_build(built, outcome, fault):
     ("a note whose front matter does not end", '+++\ntitle="x"\n\nWords.\n', 1),
     ("a note with an impossible date", '+++\ntitle="x"\ndate=2021-13-40\n+++\n', 3),
     ("a note whose date is none", '+++\ntitle="x"\ndate="yesterday"\n+++\n', 3),
-    ("a note without a date", '+++\ntitle="x"\n+++\n', 1)])
+    ("a note whose front matter is no YAML", '---\ntitle: "x\ndate: 2021-12-19\n---\n', 2)])
 def test_front_matter(home, outcome, fault, front, line):
     assert f"lesson_notes/2021-12-19.md:{line}: " in outcome(fault, build(home, "Words.\n", front))
+
+
+def test_notes_that_are_not_read(home, outcome):
+    folder = home/"lesson_notes"
+    for fault, name, content in (
+        ("a note without a date", "on_splits.md", b"Words.\n"),
+        ("a note in another encoding", "2022-01-01.md", FRONT.encode() + "M\xfcnchen.\n".encode("cp1252")),
+    ):
+        (folder/name).write_bytes(content)
+        assert f"lesson_notes/{name}:" in outcome(fault, build(home, "Words.\n"))
+        (folder/name).unlink()
+    (folder/"2021-12-19").mkdir(exist_ok=True)
+    (folder/"2021-12-19"/"index.md").write_text(FRONT + "Other words.\n")
+    outcome("two notes of one name", build(home, "Words.\n"))
 
 
 def test_all_faults_are_told_at_once(home):
@@ -248,7 +262,10 @@ def test_a_note_as_another_engine_left_it(home):
     shown = page(home)
     assert "{% end" not in shown and "{% raw %}" in shown
     assert "more words." in shown and "Costs $5 and $6 (" in shown
-    assert shown.count('<figure class="lost">') == 2
+    assert shown.count('<figure class="lost">') == 1
+    assert shown.count("<em>(A picture that is lost: The first)</em>") == 1
+    said = "{% end %} belongs to another engine and is left out"
+    assert result.stderr == f"mark1: lesson_notes/2021-12-19.md:10: {said}\n"
 
 
 def test_the_note_that_the_project_grew_from(home):
@@ -346,10 +363,11 @@ def test_a_note_found_sound_is_looked_at_again_when_it_or_the_rules_change(home,
     for _ in range(2):
         assert "'17 %' has no source" in build(home, "It fell by 17 %.\n").stderr
     assert build(home, "A zebra.\n").returncode == 0
-    monkeypatch.setattr(sourced, "unsourced", lambda text, name: [f"{name}:6: looked at again"])
+    monkeypatch.setattr(notes, "unsourced", lambda text, name: [f"{name}:6: looked at again"])
     assert build(home).returncode == 0 # control: it is not looked at
     rules = home/"blog"/"origins.py"
     rules.write_text(rules.read_text() + "# another rule\n")
+    monkeypatch.setattr(notes, "RULES", (str(rules),))
     assert "looked at again" in build(home).stderr
 
 

@@ -1,6 +1,8 @@
 """Programs that start kernels at the same time.
 
 None takes what another has chosen to listen at, however few ports there are.
+
+About: runner, kernels.
 """
 import os
 import shutil

@@ -3,9 +3,10 @@ import numpy as np
 import pytest
 import torch
 import torchvision
+from mark1.channels import activations, convolutions, find_layer
 from mark1.data.networks import LITE0_STATS, lite0
 from mark1.data.pictures import as_batch
-from mark1.fields import activations, boxes, convolutions, find_layer, masked_changes, receptive_fields
+from mark1.fields import boxes, masked_changes, receptive_fields
 from mark1.layers import shuffled, tiles, top_patches
 from PIL import Image
 from timm.layers.pool2d_same import MaxPool2dSame

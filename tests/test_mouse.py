@@ -1,4 +1,4 @@
-"What chapter 09 exports, where the chapter does not go: bad input, other recordings, real ones."
+"What the chapters 09 export, where the chapter does not go: bad input, other recordings, real ones."
 import io
 import os
 import re
@@ -13,22 +13,24 @@ from mark1.data.traces import read_session, read_sessions
 from mark1.mouse import (
     ENCODINGS,
     by_features,
-    by_forest,
     by_network,
     clean_events,
     draw_traces,
+    how_features,
+    split_people,
+    windows,
+    wrong_answers,
+)
+from mark1.owner import (
+    by_forest,
     equal_error,
     equal_error_interval,
     error_curve,
-    how_features,
     owner_scores,
-    split_people,
     split_sessions,
     together,
     when_features,
     where_features,
-    windows,
-    wrong_answers,
 )
 
 from conftest import PATIENCE, ROOT
@@ -63,6 +65,25 @@ def people():
 ])
 def test_events_that_cannot_be(spoil, said):
     with pytest.raises(ValueError, match=said): clean_events(spoil(session()))
+
+
+@pytest.mark.parametrize("column", ["person", "session"])
+def test_events_of_nobody_are_refused(column):
+    "A cell left empty in a table; such events were dropped without a word."
+    table = session().astype({column: object})
+    table.loc[[4, 7], column] = None
+    with pytest.raises(ValueError, match=f"2 events have no {column}; fill it in, or take them out"):
+        clean_events(table)
+
+
+def test_people_and_sessions_may_be_numbers():
+    "As in a table that one writes oneself."
+    parts = [session(person, number, 130, 10*person + number) for person in range(4) for number in range(3)]
+    events = clean_events(pd.concat(parts))[0]
+    table = windows(events, count=40)
+    scores = owner_scores(by_features, where_features(events, table), table)
+    low, high = equal_error_interval(scores, rounds=50)
+    assert set(scores.person) == set("0123") and 0 <= low <= high <= 1
 
 
 def test_what_is_broken_is_counted_and_taken_out():
@@ -273,7 +294,7 @@ def test_the_chapter_on_real_recordings(mark1, serve, copied_repository, tmp_pat
     name = manifest_row("mouse_sessions").archive_name
     os.symlink(RECORDINGS, served/name)
     (served/f"{name}.sha256").write_text(checksum(RECORDINGS).removeprefix("sha256:"))
-    result = mark1("run", "09", cwd=copied_repository, timeout=4*PATIENCE, MARK1_DATA="full",
+    result = mark1("run", "09_owner", cwd=copied_repository, timeout=4*PATIENCE, MARK1_DATA="full",
                    MARK1_MIRROR=serve(served))
     assert result.returncode == 0, result.stdout + result.stderr
     shown = " ".join(result.stdout.replace("│", " ").split())

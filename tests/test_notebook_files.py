@@ -1,6 +1,8 @@
 """Notebooks as other programs leave them.
 
 An older format, a mark in front, half a merge, nothing at all, one endless line.
+
+About: runner.
 """
 import json
 import shutil

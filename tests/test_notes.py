@@ -100,7 +100,6 @@ PLANTED = {
     "a percentage, spaced": "The network got 3.8 % of them wrong.",
     "a bare decimal": "The validation loss ended at 0.16.",
     "a difference": "It was off by 0.05.",
-    "a whole number": "There were 273 penguins.",
     "a large number": "Of 1,257 digits most were right.",
     "a negative number": "An R² of −2.01 is worse than the mean.",
     "a ratio in words": "Nine of ten were right.",
@@ -112,15 +111,15 @@ PLANTED = {
     "a fold": "The error rose tenfold.",
     "a part in words": "It lost a third of its accuracy.",
     "half": "It lost half of its accuracy.",
-    "a large number in words": "It was shown twenty-five pictures.",
-    "a hundred": "It was shown two hundred and fifty pictures.",
+    "a large number in words": "It got twenty-five pictures wrong.",
+    "a hundred": "It mistook two hundred and fifty pictures for others.",
     "a fraction sign": "It lost ½ of its accuracy.",
     "a number at the start of a wrapped line":
         "Of the drawings that were held out, it got wrong\n3. The others were right.",
-    "what looks like a year": "It was tried on 2000 pictures.",
+    "what looks like a year": "It got 2000 of the pictures wrong.",
     "what looks like a year after 'in'": "It was right in 2000 cases.",
     "a number like one in code, of another sentence": "Say `valid_pct=0.2`. It held back 20%.",
-    "a number unlike the one in code": "By `valid_pct=0.2` it holds back a third of them.",
+    "a number unlike the one in code": "By `valid_pct=0.2` it lost a third of its accuracy.",
     "words that begin like the number in code": "By `bs=2` it got two hundred of them.",
     "a ratio that begins like the number in code": "By `k=9` it got nine of ten.",
     "what is not worked out, nor the number in code": "By `fastai==2.8.7` it got tenfold.",
@@ -130,6 +129,15 @@ PLANTED = {
         "It is [published](https://arxiv.org/abs/1311.2901). It got 3 wrong.",
     "a heading": "## 3 of 80 wrong",
     "a list item": "1. It got 3 wrong.",
+    "a number in code": "The last line says `valid_loss: 0.213`.",
+    "a time": "An epoch takes eleven minutes.",
+    "a speed": "It sorts 30 pictures per second.",
+    "a size": "The exported model has 46 MB.",
+    "a run of one's own on some day": "On my laptop an epoch takes 40 s.",
+    "a run of one's own somewhere": "On 24 November 2026 an epoch took 40 s.",
+    "the title of a link": '[see](2021-12-19.md "97 % accuracy")',
+    "the title of a picture": '![text](a.png "It got 3 of 80 wrong")',
+    "a table of settings and results": "| lr | loss |\n|---|---|\n| 0.1 | 0.31 |",
     "a table": "| model | wrong |\n|---|---|\n| ours | 3 |",
     "alt text": "![A curve that ends at 0.16](curve.png)",
     "a formula": "It ends at $L = 0.16$.",
@@ -173,8 +181,15 @@ def test_a_planted_number_without_origin_is_found(kind):
     ("It was resnet34 on an RTX2080.", "name"),
     ("See [there](../nbs/04_validation.ipynb#num-spread).", "link"),
     ("![The retina](2021-12-19/07.png)", "link"),
-    ("> They saw 1,000\n> classes ([paper](https://arxiv.org/abs/1311.2901)).", "cited"),
-    ("They saw 1,000 classes ([paper](https://arxiv.org/abs/1311.2901)).", "cited"),
+    ("> They got 14\n> per cent wrong ([paper](https://arxiv.org/abs/1311.2901)).", "cited"),
+    ("They got 14.8% wrong ([paper](https://arxiv.org/abs/1311.2901)).", "cited"),
+    ("On my laptop (ThinkPad X1, 24 Nov. 2026) an epoch takes 40 s.", "own run"),
+    ("An epoch takes 40 s on the desktop computer here, 2026-11-24.", "own run"),
+    ("It is a $299 device with 16 GB.", "money"),
+    ("We train for 3 epochs with a batch size of 64.", "setting"),
+    ("| lr | 0.1 |", "setting"),
+    ("What would 90 % mean?", "supposed"),
+    ("I have read 3 of the 8 chapters.", "everyday"),
     ("It got 3 wrong.[^out]\n\n[^out]: https://example.org/", "cited"),
     ("It got 3 wrong, [they say][1].\n\n[1]: https://example.org/", "cited"),
     ('It got {{< embed "01_first_model.ipynb#num-error" "[3 of 80] wrong" >}} wrong.', "embed"),
@@ -193,6 +208,26 @@ def test_plain_english_is_no_measurement(text):
     assert numbers(text) == []
 
 
+def sentences(half):
+    """Read the sentences of one half with what an editor says of each: 'result' or 'other'.
+
+    The rules were written with the half 'seen' in sight; nobody looked at the half 'unseen'.
+    """
+    rows = (ROOT/"tests"/"sentences.tsv").read_text(encoding="utf-8").splitlines()
+    return [(verdict, text) for verdict, its, text in (row.split("\t") for row in rows) if its == half]
+
+
+@pytest.mark.parametrize("half, share", [("seen", .98), ("unseen", .95)])
+def test_the_gate_agrees_with_an_editor(half, share):
+    judged = sentences(half)
+    wrong = [text for verdict, text in judged if ("result" if unsourced(text, "x") else "other") != verdict]
+    print(f"{half}: {len(judged) - len(wrong)} of {len(judged)} as the editor says")
+    if half == "seen": print(*wrong, sep="\n") # those of the other half stay unseen
+    assert len(judged) - len(wrong) >= share*len(judged) > 150*share
+    results = sum(verdict == "result" for verdict, _ in judged)
+    assert .45 < results/len(judged) < .55
+
+
 @pytest.mark.parametrize(
     "text",
     [*(path.read_text(encoding="utf-8") for path in NOTES), *PLANTED.values()],
@@ -200,7 +235,7 @@ def test_plain_english_is_no_measurement(text):
 )
 def test_no_digit_is_overlooked(text):
     "An oracle that knows nothing of origins: the digits of what is listed are the digits that stand there."
-    empty = lambda front: "\n"*front[0].count("\n")
+    empty = lambda front: re.sub(r"^(?!title).*$", "", front[0], flags=re.MULTILINE)
     body = re.sub(r"\A\+\+\+.*?\n\+\+\+$", empty, text, flags=re.DOTALL | re.MULTILINE)
     digits = lambda text: re.findall(r"\d", text)
     listed = {}
@@ -211,8 +246,8 @@ def test_no_digit_is_overlooked(text):
 
 
 def test_a_sentence_and_its_line_are_the_ones_of_the_file():
-    text = "+++\ntitle=\"x\"\n+++\n\nFirst sentence. It took,\ne.g. here, 12 steps\nin all. The last."
-    listed = [(6, "12", "It took, e.g. here, 12 steps in all.", None)]
+    text = "+++\ntitle=\"x\"\n+++\n\nFirst sentence. It got,\ne.g. here, 12 steps\nwrong. The last."
+    listed = [(6, "12", "It got, e.g. here, 12 steps wrong.", None)]
     assert numbers(text) == numbers(text.replace("\n", "\r\n")) == listed
 
 

@@ -94,7 +94,8 @@ def test_a_table_loses_links_and_pictures_but_not_their_words():
         '<table><tr><td><a href="javascript:x()">a <b>link</b></a>'
         '<img src="http://h/x.png"><iframe src="http://h/"></iframe></td></tr></table>'
     )
-    assert "<td>a <b>link</b></td>" in table and "http" not in table and "javascript" not in table
+    assert "<td>a <b>link</b><em>(A picture: run the chapter to have it.)</em>" in table
+    assert "http" not in table and "javascript" not in table
 
 
 @pytest.mark.parametrize("markup", [
@@ -139,6 +140,62 @@ def test_of_several_forms_of_an_output_the_picture_is_shown():
 ])
 def test_what_is_shown_of_an_output(output, expected):
     assert shown(output, "x", {}) == expected
+
+
+DOT = b64encode(b"GIF89a").decode()
+
+
+@pytest.mark.parametrize("data, expected", [
+    (dict(image_gif=DOT, text_plain="<Image>"), {"picture": "x.gif"}),
+    (dict(text_html=f"<img src='data:image/gif;base64,{DOT}'>", text_plain="<HTML>"), {"picture": "x.gif"}),
+    (dict(text_html=f'<p><img alt="a" src="data:image/jpeg;base64,{DOT}" /></p>'), {"picture": "x.jpg"}),
+    (dict(text_html="<video controls src='data:video/mp4;base64,AAAA'></video>"),
+     {"table": "<em>(A video: run the chapter to have it.)</em>"}),
+    (dict(text_html='<audio title="a bell"><source src="x.wav">old browsers</audio>'),
+     {"table": "<em>(A sound, a bell: run the chapter to have it.)</em>"}),
+    (dict(application_pdf="x"), {
+        "text": "(An output of the form application/pdf, which a page cannot show: "
+                "run the chapter to have it.)",
+    }),
+])
+def test_what_a_page_cannot_play_is_said(data, expected):
+    files = {}
+    assert shown(displayed(**data), "x", files) == expected
+    assert files == ({expected["picture"]: b"GIF89a"} if "picture" in expected else {})
+
+
+def test_a_progress_bar_shows_its_last_state():
+    link = "\x1b]8;;https://a.org\x1b\\here\x1b]8;;\x1b\\"
+    bar = new_output("stream", name="stderr", text=f"\r  0%|   |\r100%|###|\n{link}")
+    assert shown(bar, "x", {}) == {"text": "100%|###|\nhere"}
+
+
+def a_chapter(folder, *cells):
+    "Save a notebook, and read it as the site does."
+    nbformat.write(new_notebook(cells=[new_markdown_cell("# T\n\n> S."), *cells]), folder/"42_t.ipynb")
+    return pages.chapter_at(folder/"42_t.ipynb", folder)
+
+
+def test_pictures_of_a_cell_come_along(tmp_path):
+    (tmp_path/"my shot.png").write_bytes(b"\x89PNG")
+    text = "![a dot](attachment:a%20dot.gif) and ![shot](<my shot.png>), `![no](x.png)`\n\n" \
+           "```\n![no](y.png)\n```\n"
+    cell = new_markdown_cell(text, attachments={"a dot.gif": {"image/gif": DOT}})
+    _, body, files, _ = pages.chapter_page(a_chapter(tmp_path, cell))
+    pasted, shot = files
+    assert files == {pasted: b"GIF89a", shot: b"\x89PNG"}
+    assert (pasted[-4:], shot[-4:]) == (".gif", ".png")
+    assert f"![a dot]({pasted}) and ![shot]({shot}), `![no](x.png)`" in body and "![no](y.png)" in body
+
+
+@pytest.mark.parametrize("text, said", [
+    ("![x](gone.png)", "nbs/42_t.ipynb, cell 2: there is no picture gone.png; put it beside the notebook"),
+    ("![x](attachment:gone.png)", "cell 2: the picture gone.png is not pasted into this cell"),
+    ("![x](a.heic)", "cell 2: browsers cannot show a.heic"),
+])
+def test_a_picture_that_a_cell_lacks_is_named(tmp_path, text, said):
+    with pytest.raises(ValueError, match=re.escape(said)):
+        pages.chapter_page(a_chapter(tmp_path, new_markdown_cell(text)))
 
 
 # --- cells

@@ -1,10 +1,8 @@
 "Chapter 14: what its machine refuses, and its playground in a browser, on a page with the rules of the site."
 import functools
 import json
-import os
 import re
 import shutil
-import subprocess
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
@@ -28,9 +26,8 @@ from mark1.perceptron import (
     squares,
     wired_straight,
 )
-from nbformat.v4 import new_code_cell
 
-from conftest import BIN, ROOT, wait_for
+from conftest import ROOT
 
 PROGRAM = ROOT/"mark1"/"perceptron.js"
 PATIENCE = 30_000 # milliseconds
@@ -318,57 +315,6 @@ def test_the_page_says_what_is_wrong_with_a_recording(page_of, taught, change, s
 def test_without_javascript_the_drawing_stands_there(page_of, taught):
     page = page_of(taught[2], java_script_enabled=False)
     assert page.locator("#machine").inner_text() == "the drawing stands here"
-
-
-@pytest.fixture
-def lab(tmp_path):
-    "Start JupyterLab in a folder with two cells: the chapter's first one, and one that asks what was taught."
-    notebook = nbformat.read(ROOT/"nbs"/"14_perceptron.ipynb", as_version=4)
-    asks = new_code_cell("playground = _\nprint('taught', playground.lessons[-1][1], playground.step)")
-    notebook.cells = [notebook.cells[1], asks]
-    (tmp_path/"course").mkdir()
-    nbformat.write(notebook, tmp_path/"course"/"first.ipynb")
-    folders = {"HOME": "home", "JUPYTER_RUNTIME_DIR": "runtime", "JUPYTER_CONFIG_DIR": "config"}
-    environment = {**os.environ, **{name: str(tmp_path/folder) for name, folder in folders.items()}}
-    options = ["--no-browser", "--allow-root", "--IdentityProvider.token=secret", "--ServerApp.port=0"]
-    with open(tmp_path/"log", "w") as log:
-        process = subprocess.Popen([BIN/"jupyter", "lab", *options], cwd=tmp_path/"course", env=environment,
-                                   stdout=log, stderr=log)
-    def address():
-        assert process.poll() is None, (tmp_path/"log").read_text()
-        return next((json.loads(path.read_text())["url"]
-                     for path in (tmp_path/"runtime").glob("jpserver-*.json") if path.stat().st_size), None)
-    try: yield wait_for(address)
-    finally:
-        process.terminate()
-        process.wait()
-
-
-@pytest.mark.slow
-def test_in_jupyterlab_python_learns_what_was_taught_by_hand(browser, lab):
-    context = browser.new_context(viewport={"width": 1400, "height": 950})
-    context.set_default_timeout(4*PATIENCE)
-    page, said = context.new_page(), []
-    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
-    page.goto(f"{lab}lab/tree/first.ipynb?token=secret")
-    cells = page.locator(".jp-Notebook .jp-CodeCell .cm-content")
-    cells.first.click()
-    page.keyboard.press("Shift+Enter")
-    retina = page.get_by_role("application")
-    retina.wait_for()
-    page.get_by_role("button", name="Clear").click()
-    box = retina.bounding_box()
-    page.mouse.move(box["x"] + 30, box["y"] + 100)
-    page.mouse.down()
-    page.mouse.move(box["x"] + 200, box["y"] + 100, steps=30)
-    page.mouse.up()
-    page.get_by_label("This is").select_option("B")
-    page.get_by_role("button", name="Teach").click()
-    cells.nth(1).click()
-    page.keyboard.press("Shift+Enter")
-    page.get_by_text("taught 1 33").wait_for()
-    context.close()
-    assert said == []
 
 
 def test_the_program_is_one_file_and_part_of_the_package():

@@ -18,6 +18,7 @@ import nbformat
 import pytest
 from mark1.workshop import kernels
 from mark1.workshop.containers import CHECK_BASE, container_faults
+from mark1.workshop.copies import FOLDER
 from mark1.workshop.notebook import (
     Chapter,
     directives,
@@ -326,7 +327,7 @@ LETTERS = 6 # pixels that the smallest are high on a telephone
 
 @pytest.mark.parametrize("path", find_chapters(ROOT/"nbs"), ids=lambda path: path.stem)
 def test_figures_are_sharp_and_can_be_read_on_a_telephone(path):
-    "Two pixels for one, on white, and letters that are large enough where the page is 390 pixels wide."
+    "Two pixels for one, opaque, and letters that are large enough where the page is 390 pixels wide."
     for label, data in figures_of(nbformat.read(path, as_version=4)):
         remedy = f"{label}: run `mark1 refresh {path.stem}`"
         assert "image/svg+xml" in data and "image/png" not in data, remedy
@@ -498,9 +499,11 @@ def test_ez_json_says_what_the_first_note_says():
 
 def test_the_dev_container_installs_from_the_lock_and_opens_the_first_chapter():
     container = json.loads((ROOT/".devcontainer"/"devcontainer.json").read_text())
-    assert container["updateContentCommand"] == "make setup"
+    assert container["updateContentCommand"] == "make learn" # which sets up first
     custom = container["customizations"]
-    assert all((ROOT/name).exists() for name in custom["codespaces"]["openFiles"])
+    opened = [name.replace(f"{FOLDER}/", "nbs/") for name in custom["codespaces"]["openFiles"]]
+    assert "nbs/01_first_model.ipynb" in opened and all((ROOT/name).exists() for name in opened)
+    assert f"/{FOLDER}/" in (ROOT/".gitignore").read_text().split()
     path = custom["vscode"]["settings"]["python.defaultInterpreterPath"]
     assert path == "/opt/mark1/bin/python" # the Dockerfile's
     assert "MARK1_VENV=/opt/mark1 " in (ROOT/"build"/"Dockerfile").read_text()

@@ -32,7 +32,6 @@ from playwright.sync_api import Error
 from conftest import PATIENCE, ROOT
 from test_gates import FRONT, home, toys, write_chapter  # noqa: F401, two of them are fixtures
 
-
 sys.path.append(str(ROOT/"blog")) # last, for its names are common ones
 from serve import MADE_OF, Server, free_port, saved
 
@@ -286,25 +285,25 @@ def test_a_faulty_note_is_named_and_the_mended_one_is_shown(author, terminal):
         if shown: # in the browser as well, whatever else is saved, until it is mended
             shows(typed, shown, status=500)
             for turn in range(2):
-                other.write_text(FRONT.replace("2021-12-19", "2022-01-01") + f"Beside {kind}, {turn}.\n")
-                beside = f"mark1: lesson_notes/2022-01-01.md:6: '{turn}' has no source"
+                text = f"Beside {kind}, {turn} % wrong.\n"
+                other.write_text(FRONT.replace("2021-12-19", "2022-01-01") + text)
+                beside = f"mark1: lesson_notes/2022-01-01.md:6: '{turn} %' has no source"
                 typed.waits_for(beside, start) # so it was seen
                 for place in ("2021-12-19", "2022-01-01"):
                     shows(typed, shown, f"notes/{place}/", status=500)
-            if kind != "shortcode": # after which Hugo looks at no chapter
-                write_chapter(author.home, new_markdown_cell(f"A [link](99_{kind}.ipynb)."))
-                dead = f"mark1: nbs/01_toy.ipynb, cell 4: the link leads to nbs/99_{kind}.ipynb"
-                typed.waits_for(dead, start)
-                shows(typed, shown, status=500) # besides that of the chapter
-                author.chapter.write_text(chapter)
-                until(lambda: f"99_{kind}" not in get(typed)[1], lambda: get(typed))
-                shows(typed, shown, status=500)
+            write_chapter(author.home, new_markdown_cell(f"A [link](99_{kind}.ipynb)."))
+            dead = f"mark1: nbs/01_toy.ipynb, cell 4: the link leads to nbs/99_{kind}.ipynb"
+            typed.waits_for(dead, start)
+            shows(typed, shown, status=500) # besides that of the chapter
+            author.chapter.write_text(chapter)
+            until(lambda: f"99_{kind}" not in get(typed)[1], lambda: get(typed))
+            shows(typed, shown, status=500)
             assert "mended" not in typed.said[start:]
         author.note.write_text(FRONT + f"Better than {kind}.\n")
         shows(typed, f"Better than {kind}.")
         if shown:
             typed.waits_for("mark1: mended", start)
-            shows(typed, f"Beside {kind}, 1.", "notes/2022-01-01/")
+            shows(typed, f"Beside {kind}, 1 %", "notes/2022-01-01/")
         else:
             assert "mended" not in typed.said[start:] # the page was shown all the time
         assert typed.said.count(said) == 1 # though Hugo says it with each build
@@ -317,14 +316,14 @@ def test_what_else_make_site_would_say_of_a_note_is_said_when_it_is_saved(author
     assert "mark1: lesson_notes/2021-12-19.md:6: raw HTML (<b>)" in typed.said # which is there from the start
     for text, said in (
         (FRONT + "It got 13 of 80 wrong.\n", "6: '13 of 80' has no source"),
-        ("Bare words.\n", "1: it does not begin with front matter"),
+        ('+++\nmood="fine"\n+++\n\nBare words.\n', "2: 'mood' in the front matter is not used here"),
     ):
         author.note.write_text(text)
         shows(typed, text.splitlines()[-1])
         typed.waits_for(re.escape(f"mark1: lesson_notes/2021-12-19.md:{said}"))
     author.note.write_text(FRONT + "Better words.\n")
     shows(typed, "Better words.")
-    assert typed.said.count("13 of 80' has") == 1 == typed.said.count("does not begin")
+    assert typed.said.count("13 of 80' has") == 1 == typed.said.count("'mood' in")
 
 
 def without_title(path):
@@ -380,8 +379,9 @@ def test_a_notebook_is_read_when_it_has_stayed_the_same_for_two_looks(home, monk
     server = Server(home, {"lib_path": "mark1"}, 0)
     made = []
     moments = iter(range(1, 9))
-    server.chapters = server.latest = saved(home, MADE_OF)
-    monkeypatch.setattr(server, "make_pages", lambda: made.append(True))
+    server.files = {MADE_OF: saved(home, MADE_OF)}
+    server.latest = dict(server.files)
+    monkeypatch.setattr(server, "make_pages", lambda folders: made.append(folders))
     def save(text):
         (home/"nbs"/"01_toy.ipynb").write_text(text)
         os.utime(home/"nbs"/"01_toy.ipynb", (next(moments),)*2)
@@ -392,7 +392,7 @@ def test_a_notebook_is_read_when_it_has_stayed_the_same_for_two_looks(home, monk
         assert not made
     for _ in range(2):
         server.keep_up()
-        assert made == [True]
+        assert made == [MADE_OF]
 
 
 @pytest.mark.parametrize("of", ["note", "chapter", "template"])

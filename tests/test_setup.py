@@ -79,3 +79,22 @@ def test_set_up_compiles_the_packages(package):
     if not (ROOT/".venv"/".mark1-ready").exists():
         pytest.skip("this environment was not made by `make`; type `make setup`")
     assert Path(importlib.util.cache_from_source(importlib.util.find_spec(package).origin)).is_file()
+
+
+def test_a_clone_on_windows_keeps_what_a_container_runs(tmp_path):
+    "Git for Windows writes CRLF into files of text, unless `.gitattributes` says otherwise."
+    settings = ("-c", "core.autocrlf=true", "-c", "core.eol=crlf")
+    committed = tmp_path/"committed"
+    shutil.copytree(ROOT/"build", committed/"build", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT/".gitattributes", committed)
+    author = ("-c", "user.name=a", "-c", "user.email=a@b")
+    for words in (("init", "-q"), ("add", "-A"), (*author, "commit", "-qm", "all")):
+        subprocess.run(["git", *words], cwd=committed, check=True, capture_output=True)
+    for name in ("as it is", "the control"): # in which nothing says otherwise
+        clone = tmp_path/name
+        subprocess.run(["git", "clone", "-q", "--no-checkout", committed, clone], check=True)
+        if name == "the control": (clone/".git"/"info"/"attributes").write_text("* text=auto !eol\n")
+        subprocess.run(["git", *settings, "checkout", "-q"], cwd=clone, check=True)
+        check = subprocess.run(["sh", clone/"build"/"check_base.sh", "x"], capture_output=True, text=True)
+        crlf = b"\r\n" in (clone/"build"/"check_base.sh").read_bytes()
+        assert crlf == ("Syntax error" in check.stderr) == (name == "the control"), check.stderr

@@ -1,6 +1,8 @@
 """The site, built under a sub-path: its links, pictures, feed and HTML.
 
 A real browser shows how it looks, reads and is used.
+
+Takes long: begins first.
 """
 import gzip
 import json
@@ -60,7 +62,7 @@ and [a file](../Makefile).[^aside]
 
 {{< embed "data/sets.ipynb#tbl-manifest" >}}
 
-{{< embed "05_time_series.ipynb#num-cut" >}}
+{{< embed "05_time_index.ipynb#num-cut" >}}
 
 {{< embed "97_everything.ipynb#fig-drawn" >}}
 

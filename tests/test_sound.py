@@ -1,13 +1,15 @@
-"""Chapter 08 on sounds: files that are odd or broken, a reference by librosa, and any number of voices."""
-import importlib.util
+"""Chapter 08 on sounds: files that are odd or broken, pictures by other code, and any number of voices."""
+import functools
 import itertools
 import os
 import re
+import struct
 import wave as wave_module
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from mark1.data import sets
 from mark1.data.files import checksum
 from mark1.data.sets import check_sounds, fetch
@@ -51,6 +53,25 @@ def pcm(path, samples, width, channels=1, rate=RATE):
 def test_any_number_of_bits_is_read(tmp_path, width):
     read = read_sound(pcm(tmp_path/"a.wav", TONE, width))
     np.testing.assert_allclose(read, TONE, atol=2.**(2 - 8*width))
+
+
+def test_24_bits_in_the_form_of_studio_recorders_are_read(tmp_path):
+    "WAVE_FORMAT_EXTENSIBLE, which says in a longer header what the plain one says."
+    samples = pcm(tmp_path/"plain.wav", TONE, 3).read_bytes()[44:]
+    kind = bytes.fromhex("0100000000001000800000aa00389b71")
+    form = struct.pack("<HHIIHHHHI", 0xFFFE, 1, RATE, 3*RATE, 3, 24, 22, 24, 4) + kind
+    chunk = lambda name, content: name + struct.pack("<I", len(content)) + content
+    parts = b"WAVE" + chunk(b"fmt ", form) + chunk(b"data", samples)
+    (tmp_path/"a.wav").write_bytes(chunk(b"RIFF", parts))
+    np.testing.assert_allclose(read_sound(tmp_path/"a.wav"), TONE, atol=2.**-22)
+
+
+@pytest.mark.parametrize("kept", [60, 1044, 1045, -2])
+def test_a_file_that_breaks_off_is_refused(tmp_path, kept):
+    "As a recorder that stops leaves it, or a copy that was cut: half of a sound is another sound."
+    path = pcm(tmp_path/"a.wav", TONE, 2)
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(ValueError, match="a.wav cannot be read .*; save it as WAV"): read_sound(path)
 
 
 def test_stereo_is_mixed_or_refused(tmp_path):
@@ -114,6 +135,13 @@ def test_a_clip_shorter_than_the_window():
         draw(TONE[:512]) # the control
 
 
+@pytest.mark.parametrize("rate", [RATE, 44100])
+def test_a_short_clip_in_a_file_is_named_by_what_draws_it(tmp_path, rate):
+    path = pcm(tmp_path/"a.wav", TONE[:300], 2, rate=rate)
+    with pytest.raises(ValueError, match="fewer than a window of 512; take a longer sound"):
+        sound_picture(read_sound(path))
+
+
 def test_waves_of_a_wrong_kind():
     with pytest.raises(ValueError, match="a row of samples is wanted"): check_wave(np.zeros((2, 100)))
     with pytest.raises(ValueError, match="NaN"): log_mel(np.where(np.arange(RATE) == 5, np.nan, TONE))
@@ -121,7 +149,9 @@ def test_waves_of_a_wrong_kind():
     with pytest.raises(ValueError, match="64 rows are too many"): mel_filters(64, 128)
 
 
-# decibels by librosa 0.11, of the tone below; see `by_librosa`
+# decibels by librosa 0.11, of the tone below: rows 0, 7, 14 … and frames 0, 4, 8 … of
+# power_to_db(feature.melspectrogram(y=wave, sr=8000, n_fft=512, hop_length=128, n_mels=64, center=False,
+#                                    htk=True, norm=None), ref=np.max, amin=1e-30, top_db=60)
 REFERENCE = np.array([
     [-60.0, -60.0, -60.0, -60.0, -60.0, -60.0, -60.0],
     [-53.41, -53.83, -53.86, -53.86, -53.86, -53.86, -53.86],
@@ -136,14 +166,6 @@ REFERENCE = np.array([
 ])
 
 
-def by_librosa(wave):
-    "Draw a log-mel picture with librosa: rows 0, 7, 14 … and frames 0, 4, 8 …"
-    import librosa
-    power = librosa.feature.melspectrogram(y=wave, sr=RATE, n_fft=512, hop_length=128, n_mels=64,
-                                           center=False, htk=True, norm=None)
-    return librosa.power_to_db(power, ref=np.max, amin=1e-30, top_db=60)
-
-
 def rising_tone():
     "Make the tone of the reference, with a little noise that is no random number."
     return glide("rises", 300, 1500) + .01*np.sin(np.arange(4000)**2 % 97)
@@ -156,9 +178,22 @@ def test_a_log_mel_picture_is_the_one_of_librosa():
         np.testing.assert_allclose(log_mel(rising_tone(), hop=120)[::7, ::4][:, :7], REFERENCE, atol=.02)
 
 
-@pytest.mark.skipif(not importlib.util.find_spec("librosa"), reason="no librosa; its figures are kept")
-def test_a_log_mel_picture_is_the_one_of_librosa_here():
-    np.testing.assert_allclose(log_mel(rising_tone()), by_librosa(rising_tone()), atol=.02)
+def by_torch(wave):
+    "Draw a log-mel picture with other code: frames by torch, triangles by interpolation."
+    frames = torch.stft(torch.from_numpy(wave), 512, 128, window=torch.hann_window(512, dtype=torch.float64),
+                        center=False, return_complex=True)
+    corners = 700*(10**(np.linspace(0, 2595*np.log10(1 + RATE/2/700), 66)/2595) - 1)
+    triangles = [np.interp(np.linspace(0, RATE/2, 257), corners[row:row + 3], [0, 1, 0]) for row in range(64)]
+    level = 10*np.log10(np.array(triangles) @ frames.abs().square().numpy() + 1e-30)
+    return (level - level.max()).clip(-60)
+
+
+def test_a_log_mel_picture_is_the_one_that_other_code_draws():
+    same = functools.partial(np.testing.assert_allclose, atol=1e-6)
+    same(by_torch(rising_tone())[::7, ::4], REFERENCE, atol=.02) # which is librosa's, too
+    same(log_mel(rising_tone()), by_torch(rising_tone()))
+    with pytest.raises(AssertionError): # the control: another scale of frequencies
+        same(log_mel(rising_tone(), rate=RATE + 80), by_torch(rising_tone()))
 
 
 def crowd(sources, offset, labels=3, takes=10, seed=0):

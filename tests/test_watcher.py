@@ -1,6 +1,8 @@
 """What checks everything says so when something fails.
 
 `mark1 test`, `make test` and `.ci/run` are typed, on a toy repository.
+
+About: runner.
 """
 import os
 import shutil

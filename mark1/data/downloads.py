@@ -4,13 +4,16 @@
 
 # %% auto #0
 __all__ = ['REMEDY', 'DISK_FULL', 'TRIES', 'SWELL', 'remedy', 'data_home', 'writing_to_cache', 'check_room', 'archive_address',
-           'ask', 'progress_of', 'blocks', 'fetch_rest', 'download', 'check_mirrored', 'BoundedGzip', 'why_refused',
-           'look_through', 'unpack', 'alone']
+           'request_for', 'ask', 'progress_of', 'blocks', 'fetch_rest', 'download', 'listed_sums', 'check_mirrored',
+           'BoundedGzip', 'why_refused', 'look_through', 'unpack', 'alone']
 
 # %% ../../nbs/data/downloads.ipynb #169c68d1
+import base64
+import codecs
 import errno
 import gzip
 import os
+import re
 import shutil
 import sys
 import tarfile
@@ -21,10 +24,10 @@ from contextlib import contextmanager
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path, PureWindowsPath
 from urllib.error import HTTPError
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import Request, urlopen
 
-from .files import checksum
+from .files import checksum, hide_password
 
 # %% ../../nbs/data/downloads.ipynb #44610929
 REMEDY = { # what to do, without and with MARK1_MIRROR
@@ -83,15 +86,31 @@ def archive_address(
     if not mirror: return url
     parts = urlsplit(mirror)
     if parts.scheme not in ("http", "https") or not parts.netloc or not mirror.isascii():
-        raise ValueError(f"MARK1_MIRROR is {mirror!r}; set it to an address such as http://classroom:8000/")
+        raise ValueError(f"MARK1_MIRROR is {hide_password(mirror)!r}; "
+                         "set it to an address such as http://classroom:8000/")
     return f"{mirror.rstrip('/')}/{name or Path(url).name}"
+
+def request_for(
+    address:str, # may hold a name and a password, which go to its host alone
+    headers:dict[str, str]={},
+) -> Request:
+    "Make the request for a web address."
+    parts = urlsplit(address)
+    who, _, host = parts.netloc.rpartition("@")
+    request = Request(parts._replace(netloc=host).geturl(), headers=headers)
+    if who:
+        secret = base64.b64encode(unquote(who).encode()).decode()
+        request.add_unredirected_header("Authorization", f"Basic {secret}")
+    return request
 
 def ask(
     address:str,
     headers:dict[str, str]={}, # of the request
 ) -> HTTPResponse: # to be read
     "Open a web address. `FileNotFoundError` when nothing is there, `ConnectionError` when nobody answers."
-    try: return urlopen(Request(address, headers=headers), timeout=30)
+    request = request_for(address, headers)
+    address = hide_password(address)
+    try: return urlopen(request, timeout=30)
     except HTTPError as error:
         if headers and error.code in (400, 416):
             raise ValueError("what an earlier run kept of it does not fit") from None
@@ -175,25 +194,41 @@ def download(
         time.sleep(attempt)
         try: return fetch_rest(address, archive, progress)
         except ConnectionAbortedError as error: broken = error
-    raise ConnectionError(f"the download from {address} broke off {TRIES} times ({broken}); run again, "
-                          "and it goes on from there if the server can")
+    raise ConnectionError(f"the download from {hide_password(address)} broke off {TRIES} times ({broken}); "
+                          "run again, and it goes on from there if the server can")
 
 # %% ../../nbs/data/downloads.ipynb #d6247146
+def listed_sums(
+    content:bytes, # of a .sha256 file
+    name:str, # of the file that it is about
+) -> set[str]: # 64 small hexadecimal digits each; of other files where it does not name this one
+    "Read the checksums in a file that sha256sum, openssl, BSD's sha256, PowerShell or certutil wrote."
+    utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) # as PowerShell's > writes
+    text = content.decode("utf-16" if utf16 else "utf-8-sig", errors="replace").lower()
+    text = re.sub(r"\b(?:[0-9a-f]{2} ){31}[0-9a-f]{2}\b", lambda pairs: pairs[0].replace(" ", ""), text)
+    found = [(line, digest) for line in text.splitlines()
+             for digest in re.findall(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])", line)]
+    own = {digest for line, digest in found if name.lower() in re.split(r"[\s()*/\\=]+", line)}
+    return own or {digest for _, digest in found}
+
 def check_mirrored(
     archive:Path, # downloaded from `address`
     address:str, # on a mirror
     known:bool=False, # whether it is the original
 ):
-    "Compare `archive` with the mirror's `NAME.sha256`; warn if there is none. `ValueError` if they differ."
+    """Compare `archive` with the mirror's `NAME.sha256`. `ValueError` if they differ.
+
+    A warning says so where there is none, or one that does not tell which checksum is meant.
+    """
+    shown = hide_password(address)
+    why = ""
     try:
-        with ask(f"{address}.sha256") as answer:
-            listed = answer.read(1000).decode(errors="replace").split()
-    except FileNotFoundError:
-        if not known:
-            warnings.warn(f"no .sha256 beside {address} says what it should be, so it is taken on trust")
-        return
-    if not listed or f"sha256:{listed[0].lower()}" != checksum(archive):
+        with ask(f"{address}.sha256") as answer: listed = listed_sums(answer.read(2**20), Path(address).name)
+        if len(listed) != 1: why = f"the .sha256 beside {shown} cannot be understood"
+    except FileNotFoundError: why = f"no .sha256 beside {shown} says what it should be"
+    if not why and f"sha256:{min(listed)}" != checksum(archive):
         raise ValueError("it does not match its .sha256")
+    if why and not known: warnings.warn(f"{why}, so it is taken on trust")
 
 # %% ../../nbs/data/downloads.ipynb #4a41aae3
 SWELL = 10 # an archive may unpack to so many times its size, and 16 MiB

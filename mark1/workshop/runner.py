@@ -7,7 +7,7 @@ __all__ = ['GOT', 'HEAVY', 'default_limit', 'notebook_client', 'overwritten', 'j
            'why_stopped', 'wrong_data', 'execute_chapter', 'end_kernels', 'Reporter', 'heaviest_first',
            'jobs_at_a_time', 'warm_up', 'run_chapters', 'result_table', 'slowest_table', 'chosen', 'run',
            'packaged_only', 'refresh', 'store_outputs', 'store_results', 'write_readme', 'edited', 'chosen_to_test',
-           'test_commands', 'test', 'trust', 'lab', 'doctor', 'command_line', 'fault', 'main']
+           'test_commands', 'test', 'trust', 'learn', 'lab', 'doctor', 'command_line', 'fault', 'main']
 
 # %% ../../nbs/workshop/runner.ipynb #1bc6eb4c
 import argparse
@@ -33,6 +33,7 @@ import nbformat
 from filelock import FileLock, Timeout
 from ..data import sets
 from ..data.files import data_form, staged
+from .copies import FOLDER, make_copies
 from .doctor import examine, report
 from .kernels import fork_kernels, kernel_config, kernel_environment, kernels_wanted, threads
 from mark1.workshop.notebook import (
@@ -560,15 +561,25 @@ def trust(
             notary.sign(nbformat.read(path, as_version=4))
     notary.store.close()
 
+def learn(
+    fresh:list[str]=(), # chapters of which a new copy is wanted; the old one is kept beside it
+) -> int: # exit code
+    "Make your own copies of the lesson in `learn/`, outside of git; what you edited stays as it is."
+    root = repository()
+    print(f"{len(make_copies(root, fresh))} chapters to work in: {root/FOLDER}")
+    return 0
+
 def lab(
     options:list[str]=(), # handed on to JupyterLab
 ) -> int: # JupyterLab's exit code
-    "Open JupyterLab at the first model."
+    "Open JupyterLab at your own copy of the first chapter, which `mark1 learn` makes."
+    root = repository()
+    copies = make_copies(root)
+    first = f"/tree/{FOLDER}/{copies[0].name}" if copies else ""
     # nothing comes from the internet: no list of extensions; build/setup.py has turned off news and updates
-    start = "--LabApp.default_url=/lab/tree/nbs/01_first_model.ipynb"
-    place = [f"--ServerApp.root_dir={repository()}", start]
+    place = [f"--ServerApp.root_dir={root}", f"--LabApp.default_url=/lab{first}"]
     offline = "--LabApp.extension_manager=readonly"
-    trust([*find_chapters(repository()/"nbs"), repository()/"nbs"/"index.ipynb"])
+    trust([*copies, *find_chapters(root/"nbs"), root/"nbs"/"index.ipynb"])
     return subprocess.run(["jupyter", "lab", *place, offline, *options]).returncode
 
 # %% ../../nbs/workshop/runner.ipynb #25b0ade3
@@ -589,7 +600,7 @@ def command_line(
                "MARK1_MIRROR=http://… takes them from a mirror; "
                "MARK1_KERNELS=plain starts every kernel anew instead of forking it.")
     commands = parser.add_subparsers(required=True, metavar="command")
-    for function in (run, test, lab, refresh, doctor):
+    for function in (run, test, learn, lab, refresh, doctor):
         command = commands.add_parser(function.__name__, help=function.__doc__, description=function.__doc__)
         command.set_defaults(function=function)
         add = command.add_argument
@@ -597,7 +608,10 @@ def command_line(
             add("options", nargs="*", help="of JupyterLab, after --, for instance --no-browser")
         if function == doctor:
             add("--json", dest="as_json", action="store_true", help="for programs")
-        if function in (lab, doctor): continue
+        if function == learn:
+            add("--fresh", nargs="+", default=(), metavar="CHAPTER",
+                help="make a new copy of these chapters, for instance 01, and keep the old one beside it")
+        if function in (learn, lab, doctor): continue
         add("chapters", nargs="*", help="numbers or names, for instance 01 (default: all)")
         if function == test:
             add("--changed", action="store_true",
