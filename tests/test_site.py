@@ -362,7 +362,7 @@ def test_each_page_has_a_card_and_a_way_to_report_a_mistake(site):
         assert card["og:description"] == description
         assert tree.findtext(".//title").startswith(card["og:title"])
         assert card["og:url"] == address and card["og:image"] == site.base + "card.png"
-        report, = tree.xpath("//footer//a[contains(@href, '/issues/new?title=')]/@href")
+        report, = tree.xpath("//footer//a[contains(@href, '/issues/new?template=mistake.md&title=')]/@href")
         source = tree.xpath("string(//main/@data-source)") or urlsplit(address).path
         assert unquote(report.replace("+", " ")).endswith(f"A mistake in {source}")
     assert Image.open(site.folder/"card.png").size == (1200, 630)
@@ -592,11 +592,11 @@ def test_a_button_copies_code(visit):
     assert code.locator("button").evaluate("each => getComputedStyle(each).opacity") == "0"
     code.hover()
     for act in (lambda button: button.click(), lambda button: button.press("Enter")):
+        expect(code.get_by_role("button")).to_have_text("Copy") # again
         page.evaluate("navigator.clipboard.writeText('')")
         act(code.get_by_role("button"))
         expect(code.get_by_role("button")).to_have_text("Copied")
         assert page.evaluate("navigator.clipboard.readText()") == code.locator("code").inner_text()
-        expect(code.get_by_role("button")).to_have_text("Copy")
 
 
 @pytest.mark.parametrize("name", ["notes/2022-01-03/", "chapters/05_time_series/"])
@@ -807,6 +807,13 @@ def test_the_playground_is_played_by_keys_alone_and_is_still_where_that_is_asked
     page.keyboard.press("Enter")
     count = len(recording["lessons"])
     assert figure.get_by_text(f"after {count} of {count} lessons").is_visible() # at once
+
+
+def test_the_playground_is_printed_without_what_is_touched(played):
+    page, figure, recording = played(PLAYGROUNDS[0])
+    page.emulate_media(media="print")
+    assert how_many(page, "main :is(button, select, input, label)") == 0
+    assert figure.locator("svg").is_visible() and figure.locator("[aria-live]").is_visible()
 
 
 def test_the_drawing_stands_where_the_playground_cannot(visit, site):
