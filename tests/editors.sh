@@ -1,8 +1,8 @@
 #!/bin/sh
 # Puts a VS Code that a browser shows (code-server) into _run/tools/vscode, for tests/test_vscode.py.
 # `make editors` calls it. It has no kernels, as the extension for those is in no package registry.
-# The packages' own scripts would fetch binaries from elsewhere, so they do not run: one module is compiled here,
-# argon2 is a version that brings its binary along, and ripgrep comes from the system.
+# The packages' own scripts would fetch binaries from elsewhere, so they do not run: one module is compiled
+# here, argon2 is a version that brings its binary along, and ripgrep comes from the system.
 set -eu
 tools="$(cd "$(dirname "$0")/.." && pwd)/_run/tools/vscode"
 [ -e "$tools/ready" ] && exit 0
