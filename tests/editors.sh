@@ -20,7 +20,8 @@ echo "mark1: installing VS Code (some minutes)"
 export npm_config_nodedir="$(dirname "$(dirname "$(command -v node)")")" # where its headers are
 export npm_config_audit=false npm_config_fund=false
 mkdir -p "$tools" && cd "$tools"
-echo '{"private": true, "dependencies": {"code-server": "4.100.3"}, "overrides": {"argon2": "0.44.0"}}' > package.json
+overrides='{"argon2": "0.44.0"}'
+echo '{"private": true, "dependencies": {"code-server": "4.100.3"}, "overrides": '"$overrides}" > package.json
 npm install --silent --ignore-scripts --no-package-lock
 cd node_modules/code-server/lib/vscode
 npm install --silent --ignore-scripts --omit=dev
