@@ -45,10 +45,10 @@ def clone(origin, tmp_path_factory):
     return home
 
 
-def run_all(path):
-    "Run a notebook in its folder, as Run All does, and save it."
+def run_all(path, data):
+    "Run a notebook in its folder, as Run All does, and save it; what it makes of data goes into a folder."
     notebook = read_notebook(path)
-    notebook_client(notebook, path.parent).execute(env=kernel_environment())
+    notebook_client(notebook, path.parent).execute(env={**kernel_environment(), "FASTAI_HOME": str(data)})
     nbformat.write(notebook, path)
     return notebook
 
@@ -59,7 +59,7 @@ def edit(path, old, new):
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
-def test_a_learner_works_and_pulls(mark1_here, origin, clone, outcome):
+def test_a_learner_works_and_pulls(mark1_here, origin, clone, outcome, tmp_path_factory):
     learn = lambda *words: mark1_here("learn", *words, cwd=clone)
     assert learn().returncode == 0
     chapters = find_chapters(clone/"nbs", ["lesson"])
@@ -67,7 +67,7 @@ def test_a_learner_works_and_pulls(mark1_here, origin, clone, outcome):
     assert [path.name for path in chapters] == sorted(path.name for path in copies.iterdir())
     lightest = heaviest_first(read_chapters(clone, ["lesson"]))[-1]
     copy = copies/lightest.path.name
-    ran = run_all(copy)
+    ran = run_all(copy, tmp_path_factory.mktemp("data"))
     assert any(cell.get("outputs") for cell in ran.cells)
     edit(copy, f"{ran.cells[0].source.splitlines()[0]}", "# My own notes")
     assert git("status", "--porcelain", cwd=clone) == ""
@@ -105,14 +105,15 @@ def test_a_copy_has_no_answers_and_its_links_lead_somewhere(mark1_here, copied_r
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [path.stem for path in find_chapters(ROOT/"nbs", ["lesson"])])
-def test_a_copy_shows_what_its_chapter_shows(mark1_here, copied_repository, name):
+def test_a_copy_shows_what_its_chapter_shows(mark1_here, copied_repository, tmp_path_factory, name):
     "What is left out was not needed: no name that it makes, nothing that it does to a model."
     mark1_here("learn", cwd=copied_repository)
     stored = {cell.id: cell for cell in read_notebook(ROOT/"nbs"/f"{name}.ipynb").cells}
     patterns = sanitize_patterns(ROOT/"tests"/"sanitize.cfg")
     texts = lambda cell: [{kind: text for kind, text in shown.items() if kind not in PICTURES}
                           for _, shown in normal_outputs(cell, patterns)] # a figure may show times
-    for cell in run_all(copied_repository/FOLDER/f"{name}.ipynb").cells:
+    ran = run_all(copied_repository/FOLDER/f"{name}.ipynb", tmp_path_factory.mktemp("data"))
+    for cell in ran.cells:
         if cell.cell_type != "code" or "NBVAL_IGNORE_OUTPUT" in cell.source: continue
         cell.outputs = join_streams(cell.outputs)
         assert texts(cell) == texts(stored[cell.id]), f"{cell.id}: {cell_text(cell)[:300]}"

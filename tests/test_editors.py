@@ -94,16 +94,32 @@ def lab(browser, tmp_path_factory):
         process.wait()
 
 
-@pytest.fixture(scope="module")
-def window(browser, lab):
-    "Open what `mark1 lab` opens: the page, its complaints, the hosts it asked, and what it showed at first."
-    page = browser.new_page(viewport={"width": 1400, "height": 950})
-    page.set_default_timeout(1000*PATIENCE)
+def listening(page):
+    "Collect, from now on, the errors in a page's console, and the hosts that it asks for anything."
     complaints, hosts = [], set()
     page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     for asks in ("request", "websocket"):
         page.on(asks, lambda sent: hosts.add(urlsplit(sent.url).netloc))
+    return complaints, hosts
+
+
+def test_a_complaint_and_a_question_to_another_host_are_noticed(browser):
+    page = browser.new_page()
+    complaints, hosts = listening(page)
+    page.evaluate("console.error('said'); setTimeout(() => { throw Error('thrown') })")
+    page.evaluate("fetch('http://elsewhere.invalid/').catch(() => new WebSocket('ws://socket.invalid/'))")
+    wait_for(lambda: page.evaluate("1") and hosts == {"elsewhere.invalid", "socket.invalid"})
+    wait_for(lambda: page.evaluate("1") and {"said", "thrown"} <= {*complaints})
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def window(browser, lab):
+    "Open what `mark1 lab` opens: the page, its complaints, the hosts it asked, and what it showed at first."
+    page = browser.new_page(viewport={"width": 1400, "height": 950})
+    page.set_default_timeout(1000*PATIENCE)
+    complaints, hosts = listening(page)
     page.goto(f"{lab[0]}?token=secret")
     wait_for_kernel(page)
     figure = page.locator(".jp-CodeCell .jp-RenderedSVG").first # shown where the notebook is trusted

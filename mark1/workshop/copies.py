@@ -67,7 +67,8 @@ def is_spoken_of(
     cells:list[dict], # of a chapter
     place:int, # of a check among them
 ) -> bool:
-    "Say whether the next text above a check, or below it, has the words 'the check'."
+    "Say whether a text leads to a check: one right above it, or the next one, with the words 'the check'."
+    if cells[place - 1].cell_type == "markdown": return True
     nearest = lambda some: next((cell.source for cell in some if cell.cell_type == "markdown"), "")
     around = nearest(cells[place::-1]) + " " + nearest(cells[place:])
     return re.search(r"\bthe check\b", around, re.IGNORECASE) is not None
