@@ -41,17 +41,18 @@ def in_time(
 
     `ValueError` for dates that are missing, text, of several forms, or none.
     """
-    found = pd.Series(list(dates))
+    found = pd.Series(dates if isinstance(dates, (pd.PeriodIndex, pd.DatetimeIndex)) else list(dates))
     if found.isna().any():
         raise ValueError(f"{name} is missing for item {found.isna().argmax()}; drop or date such items")
-    for value in found:
+    some = found if found.dtype == object else found[:1] # pandas' other types hold one form
+    for value in some:
         if isinstance(value, str):
             raise ValueError(f"{name} holds text such as {value!r}, whose order is the alphabet's; "
                              "use pd.to_datetime first")
         if not form_of(value):
             raise ValueError(f"{name} holds {value!r}, which is no date; "
                              "give days, moments, periods or numbers")
-    forms = list(dict.fromkeys(map(form_of, found)))
+    forms = list(dict.fromkeys(map(form_of, some)))
     if len(forms) > 1:
         raise ValueError(f"{name} mixes {forms[0]} and {forms[1]}, which have no common order; "
                          "give all in one form")
