@@ -105,6 +105,7 @@ def fields_at(
         found[layer] = receptive_fields(model, image, layer, [unit])[0]
     return found
 
+# %% ../nbs/07_fields.ipynb #18e241x1
 def draw_fields(
     axis:Axes,
     picture:np.ndarray, # (H,W,3) 0 to 1
@@ -138,6 +139,7 @@ def with_noise(
     return {"outside its field, noise": torch.where(inside, image, noise),
             "inside its field, noise": torch.where(inside, noise, image)}
 
+# %% ../nbs/07_fields.ipynb #7checkx1
 def draw_noise(
     model:nn.Module, image:Tensor, layer:str, # as for `receptive_fields`; one image
     unit:tuple[int, int], field:np.ndarray, # as for `masked_changes`
@@ -173,6 +175,7 @@ def dots_network(
                          nn.Conv2d(16, 16, kernel, padding=kernel//2), nn.ReLU(),
                          nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(16, 2))
 
+# %% ../nbs/07_fields.ipynb #7dot02x1
 def dots_accuracy(
     kernel:int=3, # as for `dots_network`
     seed:int=0, # of the network, the pictures and their order
