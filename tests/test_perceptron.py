@@ -1,4 +1,4 @@
-"Chapter 14: what its machine refuses, and its playground in a browser, on a page with the rules of the site."
+"The chapters 14: what their machine refuses, and its playground in a browser, on a page as on the site."
 import functools
 import json
 import os
@@ -11,22 +11,18 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import nbformat
 import numpy as np
 import pytest
-from mark1.perceptron import (
+from mark1.perceptron import Perceptron, alphabet, letter, squares, wired_straight
+from mark1.playground import (
     RECORDING,
     VERSION,
-    Perceptron,
     Playground,
-    alphabet,
     as_picture,
     as_text,
     carrying,
     description,
-    letter,
     machine_svg,
     record,
     replay,
-    squares,
-    wired_straight,
 )
 from nbformat.v4 import new_code_cell
 
@@ -182,7 +178,7 @@ def draw_bar(page, row, first, last):
 
 def test_a_stored_output_is_enough_for_a_page(page_of):
     "The notebook keeps the recording beside the drawing; what the page then says is what the drawing says."
-    notebook = nbformat.read(ROOT/"nbs"/"14_perceptron.ipynb", as_version=4)
+    notebook = nbformat.read(ROOT/"nbs"/"14_playground.ipynb", as_version=4)
     data = notebook.cells[1].outputs[0].data
     assert data.keys() == {"text/plain", "image/svg+xml", RECORDING}
     assert data["text/plain"] in data["image/svg+xml"]
@@ -323,7 +319,7 @@ def test_without_javascript_the_drawing_stands_there(page_of, taught):
 @pytest.fixture
 def lab(tmp_path):
     "Start JupyterLab in a folder with two cells: the chapter's first one, and one that asks what was taught."
-    notebook = nbformat.read(ROOT/"nbs"/"14_perceptron.ipynb", as_version=4)
+    notebook = nbformat.read(ROOT/"nbs"/"14_playground.ipynb", as_version=4)
     asks = new_code_cell("playground = _\nprint('taught', playground.lessons[-1][1], playground.step)")
     notebook.cells = [notebook.cells[1], asks]
     (tmp_path/"course").mkdir()
