@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['COLORS', 'VERSION', 'RECORDING', 'places', 'carrying', 'description', 'svg_path', 'svg_dots', 'svg_lines',
-           'svg_parts', 'machine_svg', 'as_text', 'record', 'as_picture', 'wired', 'replay', 'Playground']
+           'svg_parts', 'svg_texts', 'machine_svg', 'as_text', 'record', 'as_picture', 'wired', 'replay', 'Playground']
 
 # %% ../nbs/14_playground.ipynb #y14imp1
 import json
@@ -35,6 +35,7 @@ def places(
             "lamps": np.round(np.c_[np.full(lamps, 548), 44 + lamp*(np.arange(lamps) + .5)], 1),
             "sizes": np.array([cell, unit, lamp])}
 
+# %% ../nbs/14_playground.ipynb #y14dra02b
 def carrying(
     machine:Perceptron,
     picture:np.ndarray, # (side, side)
@@ -65,6 +66,7 @@ def description(
 # %% ../nbs/14_playground.ipynb #y14dra06
 COLORS = {"light": "#f2b705", "ink": "#1b1b1b", "plus": "#1f4e79", "minus": "#b03a00", "silent": "#d9d9d9"}
 
+# %% ../nbs/14_playground.ipynb #y14dra06b
 def svg_path(
     d:str, # where it goes
     color:str, # one of COLORS
@@ -74,6 +76,7 @@ def svg_path(
     names = "".join(f' {key.replace("_", "-")}="{value}"' for key, value in more.items())
     return f'<path d="{d}" fill="none" stroke="{COLORS[color]}"{names}/>'
 
+# %% ../nbs/14_playground.ipynb #y14dra06c
 def svg_dots(
     points:np.ndarray, # (n, 2)
     width:float, color:str, cap:str="round", # or 'square'
@@ -82,6 +85,7 @@ def svg_dots(
     d = "".join(f"M{x:g} {y:g}h0" for x, y in points)
     return svg_path(d, color, stroke_width=round(width, 1), stroke_linecap=cap)
 
+# %% ../nbs/14_playground.ipynb #y14dra06d
 def svg_lines(
     pairs:np.ndarray, # (n, 2) numbers of points
     starts:np.ndarray, stops:np.ndarray, # (n, 2) points
@@ -117,6 +121,22 @@ def svg_parts(
             svg_dots(lamps[~lit], 2*radius, "silent"),
             svg_dots(lamps[lit], 2*radius + 4, "ink"), svg_dots(lamps[lit], 2*radius, "light")]
 
+# %% ../nbs/14_playground.ipynb #y14dra08a
+def svg_texts(
+    machine:Perceptron,
+    picture:np.ndarray, # (side, side)
+    name:str, # class whose dials are shown
+) -> tuple[str, float]: # the words, and how high those beside the lamps are
+    "Write what stands above the parts, and beside each lamp its sum."
+    said = [f"{label} {total:+d}" for label, total in zip(machine.classes, machine.sums(picture)[0])]
+    lamps, row = places(machine)["lamps"], places(machine)["sizes"][2]
+    letters = min(20, .62*row, 155/max(map(len, said))) # in the height and the width that there is
+    texts = [f'<text x="{x}" y="26">{escape(text)}</text>'
+             for x, text in ((14, "retina"), (302, f"dials of {name}"), (530, "lamps"))]
+    texts += [f'<text x="{x + 22:g}" y="{y + letters/3:.1f}" font-size="{letters:g}">'
+              f'{escape(text)}</text>' for (x, y), text in zip(lamps, said)]
+    return "".join(texts), letters
+
 # %% ../nbs/14_playground.ipynb #y14dra08
 def machine_svg(
     machine:Perceptron,
@@ -126,29 +146,25 @@ def machine_svg(
     "Draw what the machine holds and what it does with a picture. `ValueError` for a lamp that is no class."
     name = lamp or machine.answers(picture)[0] or machine.classes[0]
     number = int(machine.targets([name])[0].argmax())
-    said = [f"{label} {total:+d}" for label, total in zip(machine.classes, machine.sums(picture)[0])]
-    lamps, row = places(machine)["lamps"], places(machine)["sizes"][2]
-    letters = min(20, .62*row, 155/max(map(len, said))) # in the height and the width that there is
-    texts = [f'<text x="{x}" y="26">{escape(text)}</text>'
-             for x, text in ((14, "retina"), (302, f"dials of {name}"), (530, "lamps"))]
-    texts += [f'<text x="{x + 22:g}" y="{y + letters/3:.1f}" font-size="{letters:g}">'
-              f'{escape(text)}</text>' for (x, y), text in zip(lamps, said)]
+    texts, letters = svg_texts(machine, picture, name)
     words, parts = escape(description(machine, picture)), "".join(svg_parts(machine, picture, number))
     return (f'<svg xmlns="http://www.w3.org/2000/svg" width="660" height="420" viewBox="0 0 660 420" '
             f'role="img" aria-label="{words}" data-letters="{letters:g}" font-family="sans-serif" '
             f'font-size="20" fill="{COLORS["ink"]}"><title>{words}</title>'
-            f'<rect width="660" height="420" fill="white"/>{parts}{"".join(texts)}</svg>')
+            f'<rect width="660" height="420" fill="white"/>{parts}{texts}</svg>')
 
 # %% ../nbs/14_playground.ipynb #y14rec02
 VERSION = 1 # of a recording; the program that shows it in a browser has the same
 RECORDING = "application/vnd.mark1.recording" # what an output calls it
 
+# %% ../nbs/14_playground.ipynb #y14rec02b
 def as_text(
     picture:np.ndarray, # (side, side)
 ) -> str:
     "Write a picture in hexadecimal digits, four cells each, row by row."
     return np.packbits(np.asarray(picture, bool)).tobytes().hex()
 
+# %% ../nbs/14_playground.ipynb #y14rec02c
 def record(
     machine:Perceptron, # is taught
     pictures:np.ndarray, labels:Sequence[str], **how, # as for `learn`
@@ -176,6 +192,7 @@ def as_picture(
         raise ValueError(f"the picture has about {len(bits)} cells; this retina has {side} × {side}")
     return bits[:side**2].reshape(side, side).astype(bool)
 
+# %% ../nbs/14_playground.ipynb #y14rec03b
 def wired(
     wires:list[list[int]], # for each unit its cells, from 1, with their signs
     side:int,
