@@ -245,7 +245,7 @@ def show_letters(
     "Draw letters with the machine's answers above them, and count the right ones."
     columns, answers = len(machine.classes), machine.answers(pictures)
     rows = -(-len(pictures)//columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(.68*columns, .95*rows + .4),
+    figure, axes = plt.subplots(rows, columns, figsize=(.68*columns, .95*rows + .4), squeeze=False,
                                 layout="constrained", dpi=72)
     for axis in axes.flat: axis.set_axis_off()
     for axis, picture, answer, label in zip(axes.flat, pictures, answers, labels):
