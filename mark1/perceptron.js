@@ -1,6 +1,6 @@
 // The machine of chapter 14, to draw on, to teach and to replay. One file, without imports: a notebook runs it through
 // anywidget (`render`), a page of the site by itself (`mount`). Its state is a recorded training, plain JSON, which
-// `mark1.perceptron.record` writes; what is drawn, and in which place, is as in `machine_svg` there.
+// `mark1.playground.record` writes; what is drawn, and in which place, is as in `machine_svg` there.
 const VERSION = 1;
 const COLORS = { light: "#f2b705", ink: "#1b1b1b", plus: "#1f4e79", minus: "#b03a00", silent: "#d9d9d9" };
 const SVG = "http://www.w3.org/2000/svg";

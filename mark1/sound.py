@@ -291,7 +291,8 @@ def draw_answers(
     vocab, items = learn.dls.vocab, learn.dls.valid.items
     shown = [int((targets == label).nonzero()[0, 0]) for label in targets.unique()]
     columns = -(-len(shown)//2)
-    figure, axes = plt.subplots(2, columns, figsize=(1.4*columns, 3.7), layout="constrained", dpi=72)
+    figure, axes = plt.subplots(2, columns, figsize=(1.4*columns, 3.7), squeeze=False, layout="constrained",
+                                dpi=72)
     for axis in axes.flat: axis.set(xticks=[], yticks=[])
     for axis, row in zip(axes.flat, shown):
         axis.imshow(items[row][0][::2, ::2, 0]//17, cmap="gray", interpolation="nearest")

@@ -1,4 +1,4 @@
-"Chapter 14: what its machine refuses, and its playground in a browser, on a page with the rules of the site."
+"The chapters 14: what their machine refuses, and its playground in a browser, on a page as on the site."
 import functools
 import json
 import re
@@ -9,22 +9,18 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import nbformat
 import numpy as np
 import pytest
-from mark1.perceptron import (
+from mark1.perceptron import Perceptron, alphabet, letter, squares, wired_straight
+from mark1.playground import (
     RECORDING,
     VERSION,
-    Perceptron,
     Playground,
-    alphabet,
     as_picture,
     as_text,
     carrying,
     description,
-    letter,
     machine_svg,
     record,
     replay,
-    squares,
-    wired_straight,
 )
 
 from conftest import ROOT
@@ -179,7 +175,7 @@ def draw_bar(page, row, first, last):
 
 def test_a_stored_output_is_enough_for_a_page(page_of):
     "The notebook keeps the recording beside the drawing; what the page then says is what the drawing says."
-    notebook = nbformat.read(ROOT/"nbs"/"14_perceptron.ipynb", as_version=4)
+    notebook = nbformat.read(ROOT/"nbs"/"14_playground.ipynb", as_version=4)
     data = notebook.cells[1].outputs[0].data
     assert data.keys() == {"text/plain", "image/svg+xml", RECORDING}
     assert data["text/plain"] in data["image/svg+xml"]

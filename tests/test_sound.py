@@ -1,10 +1,13 @@
 """Chapter 08 on sounds: files that are odd or broken, pictures by other code, and any number of voices."""
+import contextlib
 import functools
+import io
 import itertools
 import os
 import re
 import struct
 import wave as wave_module
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -16,6 +19,7 @@ from mark1.data.sets import check_sounds, fetch
 from mark1.data.sounds import RATE, glide
 from mark1.sound import (
     check_wave,
+    draw_answers,
     log_mel,
     mel_filters,
     own_test,
@@ -204,6 +208,21 @@ def crowd(sources, offset, labels=3, takes=10, seed=0):
     own = offset*rng.normal(size=(labels, sources, 20))
     x = np.eye(20)[table.label] + .2*rng.normal(size=(len(table), 20)) + own[table.label, table.source]
     return table.assign(label=table.label.astype(str), source="s" + table.source.astype(str)), x
+
+
+def test_the_player_plays_what_is_drawn(tmp_path):
+    "The first held-out sound of each label, in the order of the figure, though files stand in another one."
+    hertz = [500, 1000, 1500, 2000, 2500]
+    times = np.arange(RATE)/RATE
+    paths = [pcm(tmp_path/f"{pitch}.wav", .5*np.sin(2*np.pi*pitch*times), 2) for pitch in hertz]
+    held_out, targets = [3, 0, 4], torch.tensor([1, 0, 1]) # 2000 and 2500 Hz are of one label
+    dls = SimpleNamespace(vocab=["low", "high"], valid=SimpleNamespace(items=[(np.zeros((96, 96, 3)), "")]*3),
+                          valid_ds=SimpleNamespace(splits=[[1, 2], held_out]))
+    answers = torch.eye(2)[targets], targets
+    learn = SimpleNamespace(dls=dls, no_bar=contextlib.nullcontext, get_preds=lambda: answers)
+    _, played = wavfile.read(io.BytesIO(draw_answers(learn, paths).data))
+    pieces = np.split(played, 2)
+    assert [np.abs(np.fft.rfft(each)).argmax()*RATE/len(each) for each in pieces] == [500, 2000]
 
 
 @pytest.mark.parametrize("sources", [3, 4, 6, 9])
