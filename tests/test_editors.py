@@ -250,7 +250,7 @@ def test_a_slider_draws_anew(page):
 
 def test_the_perceptron_learns_what_is_drawn(page, lab):
     "What was taught by hand is in Python's machine: a cell that is added asks for it."
-    path = lab[1]/FOLDER/"14_perceptron.ipynb"
+    path = lab[1]/FOLDER/"14_playground.ipynb"
     notebook = nbformat.read(path, as_version=4)
     notebook.cells.insert(2, new_code_cell("playground = _\nprint('taught', playground.lessons[-1][1])"))
     nbformat.write(notebook, path)

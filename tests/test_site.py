@@ -25,7 +25,7 @@ import nbformat
 import numpy as np
 import pytest
 from lxml import etree, html
-from mark1.perceptron import as_picture, description, replay
+from mark1.playground import as_picture, description, replay
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 from playwright.sync_api import expect
@@ -202,7 +202,7 @@ KINDS = {
     "start": "start/",
     "missing": "404.html",
 }
-PLAYGROUNDS = "", "chapters/14_perceptron/" # pages that hold it
+PLAYGROUNDS = "", "chapters/14_playground/" # pages that hold it
 every_kind = pytest.mark.parametrize("name", KINDS.values(), ids=KINDS.keys())
 
 
@@ -343,7 +343,7 @@ def test_the_home_page_is_a_door(site):
     path = urlsplit(site.base).path
     assert ways == [("Read chapter 01", f"{path}chapters/01_first_model/"), ("Run it", f"{path}start/#start")]
     assert page.xpath("//main//figure/@data-recording | //main//h2/text()") == [
-        f"{path}chapters/14_perceptron/fig-machine.json", "Chapters", "Latest notes"]
+        f"{path}chapters/14_playground/fig-machine.json", "Chapters", "Latest notes"]
     assert page.xpath("//main//h3/text()") == ["The lesson"]
 
 
@@ -742,7 +742,7 @@ def played(visit, site):
         figure = page.locator("figure[data-recording]")
         figure.locator("svg").wait_for()
         figure.scroll_into_view_if_needed()
-        recording = json.loads((site.folder/"chapters/14_perceptron/fig-machine.json").read_text())
+        recording = json.loads((site.folder/"chapters/14_playground/fig-machine.json").read_text())
         return page, figure, recording
     yield open_page
     assert wrong == []
