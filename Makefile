@@ -41,12 +41,13 @@ site: setup ## build that site into _site/; BASE=https://… says where it will 
 browser: ## what the tests of the site look for: Chromium, axe, the HTML checker
 	@sh tests/browser.sh
 
-bench: setup ## measure times, each against its peers: running and testing, the site, frozen activations, sounds, traces; ROUNDS=3
+bench: setup ## measure times, each against its peers: running and testing, the site, frozen activations, sounds, traces, ratings; ROUNDS=3
 	@$(VENV)/bin/python benchmarks/runner.py --tests --rounds $(or $(ROUNDS),3)
 	@$(VENV)/bin/python benchmarks/blog.py --rounds $(or $(ROUNDS),3)
 	@$(VENV)/bin/python benchmarks/transfer.py --rounds $(or $(ROUNDS),3)
 	@$(VENV)/bin/python benchmarks/mouse.py --rounds $(or $(ROUNDS),3)
 	@$(VENV)/bin/python benchmarks/sound.py --rounds $(or $(ROUNDS),3)
+	@$(VENV)/bin/python benchmarks/recommendation.py --rounds $(or $(ROUNDS),3)
 
 lock: ## write build/requirements.txt anew from pyproject.toml
 	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --extra site --python-version 3.11 --generate-hashes --no-annotate --no-header \

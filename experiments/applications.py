@@ -1,6 +1,6 @@
 """Compare fastai with a plain method and a dumb baseline, five times each, for chapter 12.
 
-    python experiments/applications.py [--runs N]     some five minutes of one core
+    python experiments/applications.py [--runs N]     some three minutes of one core
 
 The runs are folds, starts of a network, or random fifths, as `mark1.applications` says; they were fixed
 before the first one.

@@ -106,11 +106,12 @@ def mend(
 def drop_repeated(
     train:pd.DataFrame, test:pd.DataFrame, # rows of texts
     text:str="text", # the column of texts
-) -> pd.DataFrame: # of train, what is left
+) -> pd.DataFrame: # of train, what is left; its index is the place in train, from 0
     "Drop training texts that stand in the test part, or earlier in the training part, and say how many."
     for table in (train, test):
         if text not in table:
             raise ValueError(f"the table has no column {text!r}; say which one holds the texts")
+    train = train.reset_index(drop=True)
     plain = lambda texts: texts.str.casefold().str.split().str.join(" ")
     sound = check_texts(train[text])
     known, asked = plain(sound), plain(check_texts(test[text]))
@@ -152,6 +153,7 @@ def as_features(
 ) -> tuple[pd.DataFrame, list[str], list[str]]: # filled, rows numbered from 0; categories; numbers
     """Fill the gaps of a table by what its rows to train on say.
 
+    A category that is new in the held-out rows becomes a gap, and a line says so.
     `ValueError` for a target that is missing, has gaps, or has one value only in the rows to train on.
     """
     if target not in table: raise ValueError(f"the table has no column {target!r} to predict")
@@ -174,12 +176,16 @@ def as_features(
         table[f"{name} missing"] = gaps[name].astype(str)
         categories.append(f"{name} missing")
     table[categories] = table[categories].astype(object)
+    for name in categories:
+        new = held & table[name].notna() & ~table[name].isin(table.loc[~held, name])
+        if new.any(): print(f"taken as missing: {new.sum()} entries of {name!r} that training never saw")
+        table.loc[new, name] = None
     return table, categories, numbers
 
 def table_dls(
     table:pd.DataFrame, target:str, held:np.ndarray, # as for `as_features`
 ) -> DataLoaders: # categories and numbers, and the target's categories
-    "Load a table in batches of 64."
+    "Load a table in batches of 64; of the rows to train on there must be as many, at least."
     filled, categories, numbers = as_features(table, target, held)
     return TabularDataLoaders.from_df(filled, procs=[Categorify, Normalize], cat_names=categories,
                                       cont_names=numbers, y_names=target, y_block=CategoryBlock(),
@@ -229,7 +235,7 @@ def parts_of(
         "inputs": "\n".join(map(shape, batch[:learn.dls.n_inp])),
         "targets": shape(batch[learn.dls.n_inp]),
         "model": f"{type(learn.model).__name__}\n{weights:,} weights",
-        "loss": type(learn.loss_func).__name__.replace("Flat", ""),
+        "loss": type(getattr(learn.loss_func, "func", learn.loss_func)).__name__, # inside fastai's own class
         "metric": learn.metrics[0].name})
 
 def draw_parts(
