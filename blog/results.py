@@ -74,7 +74,7 @@ PARAMETER = r"""
     batch(?:es)?(?: size)?s?, learning rates?, lr, momentum, weight decay, dropout, thresholds?, seeds?,
     timeout, temperature, kernels?(?: size)?, strides?, padding, sizes?, epsilon, patience, [pkn], alpha,
     beta, gamma, degree, depth, port, sections?, lines?, minus, between, scale, sum(?: of .{,30})?, divide,
-    multiply, add, exit code, default, stopping(?: after)?, error code, version, chapters?, apartment"""
+    multiply, add, exit code, default, stopping(?: after)?, error code, versions?, chapters?, apartment"""
 # of what a person sets the number; it goes before
 CHOSEN = r"""
     epochs?, layers?, filters?, units, neurons, heads, channels, outputs, inputs, classes, kinds?, terms,
@@ -107,8 +107,9 @@ FORMS = [ # origin of a number, None for a result; what a sentence begins with t
     ("setting", rf"\W*{any_of(ORDERS)}{lacks(PAST)}"),
     ("money", rf"{lacks(METRIC)}"
               rf"(?:.*[$€£¥] ?{N}|.*[$€£¥][\d.,]+[-–/]\D?{N}|.*{N}{TO} ?(?:[$€£¥]|{MONEY}))"),
-    ("gear", rf".*{any_of(LINES)}.*{N}|.*{N}{TO} ?(?:mbit|gbit|hz|ghz|dpi)"),
+    ("gear", rf".*{any_of(LINES)}.*{N}|.*{N}{TO} ?(?:mbit|gbit|[kg]?hz|dpi)"),
     ("setting", rf".*{any_of(PARAMETER)}{FILL}[\s`:(=|]*{N}(?! ?(?:wrong|mistakes|misses)\b)"),
+    ("setting", rf".*\bmay be off by {N}|.*{N} interval|.*\bdeviation «[01]»"),
     ("setting", rf".*\berror {N}$|.*\berror «\d{{1,3}}»|.*-fold» (?:cross|validation)"),
     # shares and multiples
     ("everyday", r"(?=.*«[^»]*(?:%|‰|cent|points?|half|third|quarter|twice|times| of | in ))"

@@ -32,7 +32,6 @@ from playwright.sync_api import Error
 from conftest import PATIENCE, ROOT
 from test_gates import FRONT, home, toys, write_chapter  # noqa: F401, two of them are fixtures
 
-
 sys.path.append(str(ROOT/"blog")) # last, for its names are common ones
 from serve import MADE_OF, Server, free_port, saved
 
