@@ -86,8 +86,9 @@ def test_what_is_asked_of_a_chapter(tmp_path, source, wrong):
 def test_captions_and_explanations_are_read():
     cells = read_nb(ROOT/"nbs"/"18_exercises.ipynb").cells[:2]
     cells[1].cell_type = "code"
+    exercise = '#| exporti\n@exercise("x-1", {})\ndef _x(): return 1'
     for source in ('#| fig-cap: "The error is 0.4271 here."\nplot()',
-                   '#| exporti\n@exercise("x-1", hint="It got 71.3 % wrong.")\ndef _x(): return 1',
-                   '#| exporti\n@exercise("x-1", mistakes={"The error was 0.4271.": run})\ndef _x(): return 1'):
+                   exercise.format('hint="It got 71.3 % wrong."'),
+                   exercise.format('mistakes={"The error was 0.4271.": run}')):
         cells[1].source = source
         assert unquoted(ROOT/"nbs"/"18_exercises.ipynb", cells[1:2])
