@@ -33,6 +33,9 @@ HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+(.+?)[ \t]*#*[ \t]*$|^ {0,3}(\S.*)\n {
 MARKS = re.compile(r"\{\{[<%].*?[>%]\}\}|\*+|!?\[([^\]]*)\]\([^)]*\)") # Markdown in a heading
 WIKI = re.compile(r"(!?)\[\[([^\[\]|\n,]+)(?:\|([^\[\]\n]+))?\]\](?!\()")
 OWN_SHORTCODES = {"embed"}
+FOOTNOTE = re.compile(r"^ {0,3}\[\^([^\]\s]+)\]:|(?<!!)\[\^([^\]\s]+)\](?!\()", re.MULTILINE) # text, mark
+REFERENCE = re.compile(r"\[[^\[\]]+\]\[([^\[\]^]+)\]") # a link whose address stands elsewhere
+FOR_OTHERS = re.compile(r"^[ \t]*(?:\{:[^}\n]*\}|\[TOC\])[ \t]*$", re.MULTILINE | re.IGNORECASE)
 
 
 class Page(NamedTuple):
@@ -229,7 +232,7 @@ def checked_body(
     at = 0
     for kind, start, end in spans(body):
         piece = body[start:end]
-        parts += [with_wiki_links(body[at:start], line(at), others, path, faults), piece]
+        parts += [for_this_engine(body[at:start], line(at), others, path, faults), piece]
         at = end
         if kind == "shortcode":
             name = re.match(r"\{\{[<%]\s*/?\s*([\w/.-]*)", piece)[1]
@@ -242,23 +245,49 @@ def checked_body(
         if kind == "foreign" and piece.startswith("{{"):
             faults.append((line(start), f"{short(piece)} belongs to another engine; write what it stands "
                                         "for, or put it between backticks"))
-    text = "".join([*parts, with_wiki_links(body[at:], line(at), others, path, faults)])
+    text = "".join([*parts, for_this_engine(body[at:], line(at), others, path, faults)])
     for found in re.finditer(r"\{\{[<%]", hidden(body)):
         faults.append((line(found.start()), "a shortcode here does not end; close it with >}}"))
+    look_up_references(hidden(body), line, faults, remarks)
+    for found in FOR_OTHERS.finditer(hidden(body)):
+        remarks.append((line(found.start()), f"{found[0].strip()} is for another engine and is left out"))
     return CONTROL.sub("", text)
+
+
+def look_up_references(
+    prose:str, # of a note
+    line, # of a place in it
+    faults:list[tuple[int, str]], # takes line and sentence
+    remarks:list[tuple[int, str]], # takes the same
+):
+    "Look for footnotes and links of which the other half is missing."
+    notes = list(FOOTNOTE.finditer(prose))
+    texts, marks = {found[1] for found in notes}, {found[2] for found in notes}
+    for found in notes:
+        if found[1] and found[1] not in marks:
+            said = f"nothing refers to the footnote [^{found[1]}]; it is left out"
+            remarks.append((line(found.start()), said))
+        if found[2] and found[2] not in texts:
+            faults.append((line(found.start()), f"the footnote [^{found[2]}] has no text; write a line "
+                                                f"[^{found[2]}]: … below"))
+    defined = {name.casefold() for name in re.findall(r"^ {0,3}\[([^\]^]+)\]:", prose, re.MULTILINE)}
+    for found in REFERENCE.finditer(prose):
+        if found[1].casefold() not in defined and not found[1].isdigit():
+            remarks.append((line(found.start()), f"{found[0]} has no line [{found[1]}]: … with its address; "
+                                                 "it is printed as it stands"))
 
 
 short = lambda piece: " ".join(piece.split()) if len(piece) < 60 else " ".join(piece.split())[:57] + "…"
 
 
-def with_wiki_links(
+def for_this_engine(
     prose:str,
     before:int, # lines before it
     others:dict[str, str], # file of each note, by its name
     path:Path, # of this note
     faults:list[tuple[int, str]], # takes line and sentence
 ) -> str:
-    "Write links of wikis as Markdown, and what opens a shortcode that does not end as it is shown."
+    "Write links of wikis as Markdown; leave out what is for other engines; show what opens no shortcode."
     def link(found):
         here = before + prose.count("\n", 0, found.start())
         target, _, part = found[2].strip().partition("#")
@@ -272,6 +301,7 @@ def with_wiki_links(
             faults.append((here, f"{found[0]} leads to no note; write [text](its file), "
                                  "or put it between backticks"))
         return found[0]
+    prose = FOR_OTHERS.sub("", prose)
     if "{{" in prose: prose = re.sub(r"\{\{(?=[<%])", "{&#123;", prose) # of a shortcode that does not end
     return WIKI.sub(link, prose) if "[[" in prose else prose
 
@@ -298,6 +328,7 @@ def read_note(
     if not front.get("title"): title, body = heading_as_title(body)
     else: title = front["title"]
     front["title"] = with_spans(title, lambda _, piece: piece.strip("`$ ")) or front["date"][:10]
+    front["title"] = CONTROL.sub(" ", front["title"])
     if spans(title): front["heading"] = as_hugo_reads(title)
     found, said = [], []
     body = checked_body(body, others, path, found, said)

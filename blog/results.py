@@ -67,8 +67,8 @@ DOES = r"""
     wrote, chose, need, agree\w*, attended, visited, met, ate, got up, put, open, click, move"""
 LIFE = rf"""
     (?:i|we|you|he|she|they|who|us)(?: (?:have|had|also|only|then|just))? {any_of(DOES)},
-    (?<!epoch )(?<!training )(?:took|takes|taken) me, my (?:daughter|son|phone|router|coffee|code|desk|friends),
-    call, wait, press, click, put, drag, exercise \d+, i am {N} sure"""
+    (?<!epoch )(?<!training )(?:took|takes|taken) me, my (?:daughter|son|phone|router|coffee|code|desk),
+    my friends, call, wait, press, click, put, drag, exercise \d+, i am {N} sure"""
 # what a person sets; the number follows
 PARAMETER = r"""
     batch(?:es)?(?: size)?s?, learning rates?, lr, momentum, weight decay, dropout, thresholds?, seeds?,
