@@ -23,6 +23,7 @@ RULES = "front.py", "leftovers.py", "markup.py", "notes.py", "origins.py", "resu
 HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+(.+?)[ \t]*#*[ \t]*$|^ {0,3}(\S.*)\n {0,3}(?:=+|-+)[ \t]*$",
                      re.MULTILINE)
 MARKS = re.compile(r"\{\{[<%].*?[>%]\}\}|\*+|!?\[([^\]]*)\]\([^)]*\)") # Markdown in a heading
+OTHER_ENDINGS = ".mdx", ".mkd", ".mdown", ".rst", ".org", ".adoc" # of texts that are no notes here
 SIGNS = {"+": " plus", "#": " sharp", "&": " and ", "%": " percent", ".": " dot ", "@": " at ", "*": " star "}
 
 
@@ -37,11 +38,12 @@ class Page(NamedTuple):
 
 def find_notes(
     root:Path, # the repository
+    endings:tuple[str, ...]=ENDINGS,
 ) -> list[Path]: # below `NOTES`
     "List the notes, in folders too; what begins with a dot is none."
     folder = root/NOTES
     paths = (Path(place, name).relative_to(folder) for place, _, names in os.walk(folder) for name in names
-             if name.lower().endswith(ENDINGS)) # quicker than `rglob`, as most files are pictures
+             if name.lower().endswith(endings)) # quicker than `rglob`, as most files are pictures
     found = [path for path in paths if not any(part.startswith(".") for part in path.parts)]
     return sorted(found, key=lambda path: (len(path.parts), path))
 
@@ -177,7 +179,9 @@ def make_notes(
     tags = tag_names(spelt)
     shown = {tag.casefold(): tag for tag in reversed(spelt)} # as it was written first
     files = {TAGGED/name/"_index.md": json.dumps({"title": shown[tag]}) for tag, name in tags.items()}
-    made = Made({}, [], [])
+    unread = find_notes(root, OTHER_ENDINGS)
+    said = "it is not read, for its name does not end with .md or .markdown"
+    made = Made({}, [f"{NOTES}/{path.as_posix()}: {said}" for path in unread], [])
     for path, (page, numbers) in pages.items():
         source = f"{NOTES}/{path.as_posix()}"
         faults = [f"{source}:{line}: {sentence}" for line, sentence in page.faults]

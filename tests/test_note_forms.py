@@ -256,9 +256,11 @@ def test_a_page_with_all_of_it(home):
     other += "[there](../2022-03-05/index.md), \f[[2022-03-05]]\n"
     (folder/"2022"/"03-06 In a folder.markdown").write_text(other)
     (folder/"2022-03-07.md").write_text("Bare words.\n")
+    (folder/"2022-03-08.rst").write_text("Words in another language.\n")
     result = build(home, "Words.\n")
     assert result.returncode == 0 and "4 notes, 1 chapter" in result.stdout, result.stderr
     assert result.stderr.splitlines() == [
+        "mark1: lesson_notes/2022-03-08.rst: it is not read, for its name does not end with .md or .markdown",
         "mark1: lesson_notes/2022/03-06 In a folder.markdown:5: the control character U+000C is left out"]
 
     shown = page(home, "notes/2022-03-05")
