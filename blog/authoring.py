@@ -17,9 +17,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
+from front import ENDINGS, name_of, read_front
 from mark1.workshop.notebook import repository
 from markup import spans
-from notes import ENDINGS, NOTES, find_notes, name_of, read_front, read_note
+from notes import NOTES, find_notes, read_note
 from origins import unsourced
 
 NO_NOTES = {"readme", "license", "licence", "changelog", "contributing", "_index"}

@@ -54,7 +54,7 @@ START = re.compile( # of all that may be a number
 MEASURED = re.compile(either([ # what is one, matched there
     rf"{COUNT}[ -](?:per ?cent|percentage points?)\b",
     rf"(?!one of(?: the| two| three| four| my| us)\b)"
-    rf"{COUNT}(?: times)? (?:of|in|out of)(?: the| every| all| my| our)* {COUNT}\b{NO_TIME}",
+    rf"{COUNT}(?: times)? (?:of|in|out of)(?: the| every| all| my| our)* {COUNT}\b(?! to \d){NO_TIME}",
     rf"one \w+ in {COUNT}\b{NO_TIME}",
     rf"(?:twice|thrice|{COUNT} times)\b",
     rf"(?:{either(SMALL + BIG)})[ -]?fold\b",

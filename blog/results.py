@@ -67,14 +67,14 @@ DOES = r"""
     wrote, chose, need, agree\w*, attended, visited, met, ate, got up, put, open, click, move"""
 LIFE = rf"""
     (?:i|we|you|he|she|they|who|us)(?: (?:have|had|also|only|then|just))? {any_of(DOES)},
-    (?:took|takes|taken) me, my (?:daughter|son|phone|router|coffee|code|desk|friends), call, wait, press,
-    click, put, drag, exercise \d+, i am {N} sure"""
+    (?<!epoch )(?<!training )(?:took|takes|taken) me, my (?:daughter|son|phone|router|coffee|code|desk),
+    my friends, call, wait, press, click, put, drag, exercise \d+, i am {N} sure"""
 # what a person sets; the number follows
 PARAMETER = r"""
     batch(?:es)?(?: size)?s?, learning rates?, lr, momentum, weight decay, dropout, thresholds?, seeds?,
     timeout, temperature, kernels?(?: size)?, strides?, padding, sizes?, epsilon, patience, [pkn], alpha,
     beta, gamma, degree, depth, port, sections?, lines?, minus, between, scale, sum(?: of .{,30})?, divide,
-    multiply, add, exit code, default, stopping(?: after)?, error code, version, chapters?, apartment"""
+    multiply, add, exit code, default, stopping(?: after)?, error code, versions?, chapters?, apartment"""
 # of what a person sets the number; it goes before
 CHOSEN = r"""
     epochs?, layers?, filters?, units, neurons, heads, channels, outputs, inputs, classes, kinds?, terms,
@@ -87,13 +87,15 @@ OTHER_SHARES = r"""
     chapters, for (?:validation|training|testing|the test), pages, lessons, exercises, crop, cut, dropout,
     soap, water, alcohol, asleep, hour, hours, video, sale, use, hides?, flips?, erases?, masks?, of us,
     hand"""
+# with these it is one of a model all the same
+MEANT = f"{METRIC}, {JUDGED}, epochs?, training, model, network, the time"
 ASKED = r"imagine, suppose, assume, say (?:a|that), let(?: us|.?s), what (?:if|does), think of, picture a"
 HOPED = r"""
     would mean, hope to, want to, aim(?:s|ed)? (?:for|at), goal, whether, plan to, by definition,
     would be (?:great|fine|nice|good|enough|perfect)"""
 ORDERS = r"""
     set, normali[sz]e, pick, choose, use, try, type, write, add, subtract, divide, multiply, resize, crop,
-    keep, split, take, wait, press, call"""
+    keep, split, take, wait, press, call, sort, drop, mix, bake, run, open, click"""
 PAST = "got, gets?, reached, was, were, gave, fell, rose, had, ended, made"
 MONEY = any_of("dollars?, euros?, pounds?, cents?, francs?")
 LINES = "screen, monitor, refresh(?:es)?, internet, wi-?fi, router, connection"
@@ -105,14 +107,16 @@ FORMS = [ # origin of a number, None for a result; what a sentence begins with t
     ("supposed", r".*(?<!than )(?<!above )(?<!over )\bchance (?:level|gives|would|alone)\b"),
     ("supposed", r".*\bcoin (?:gets?|has|would get)\b(?!.*\b(?:ours|but|and)\b)"),
     ("setting", rf"\W*{any_of(ORDERS)}{lacks(PAST)}"),
+    ("everyday", rf".*{any_of('quiz, exam, homework, school')}"),
     ("money", rf"{lacks(METRIC)}"
               rf"(?:.*[$€£¥] ?{N}|.*[$€£¥][\d.,]+[-–/]\D?{N}|.*{N}{TO} ?(?:[$€£¥]|{MONEY}))"),
-    ("gear", rf".*{any_of(LINES)}.*{N}|.*{N}{TO} ?(?:mbit|gbit|hz|ghz|dpi)"),
+    ("gear", rf".*{any_of(LINES)}.*{N}|.*{N}{TO} ?(?:mbit|gbit|[kg]?hz|dpi)"),
     ("setting", rf".*{any_of(PARAMETER)}{FILL}[\s`:(=|]*{N}(?! ?(?:wrong|mistakes|misses)\b)"),
+    ("setting", rf".*\bmay be off by {N}|.*{N} interval|.*\bdeviation «[01]»"),
     ("setting", rf".*\berror {N}$|.*\berror «\d{{1,3}}»|.*-fold» (?:cross|validation)"),
     # shares and multiples
     ("everyday", r"(?=.*«[^»]*(?:%|‰|cent|points?|half|third|quarter|twice|times| of | in ))"
-                 rf"{far(OTHER_SHARES)}{lacks(f'{METRIC}, {JUDGED}, epochs?, training, model, network')}"),
+                 rf"{far(OTHER_SHARES)}{lacks(MEANT)}"),
     ("everyday", rf".*{N} (?:a sleep|asleep|an hour|a day|of (?:soap|water))"),
     (None, r".*«[^»]*(?:%|‰|per ?cent|percentage points?|[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞]|-?fold)»"),
     (None, rf".*{N}[ -](?:points|percent|per cent)\b"),
@@ -134,11 +138,12 @@ FORMS = [ # origin of a number, None for a result; what a sentence begins with t
            rf"«\d+\.\d+»{TO} ?(?:s|secs?|seconds)\b)"),
     (None, rf"(?=.*{N}{TO}[ -]?{TIME}|.*{N}\.?$){far(f'{LEARNS}, latency, time')}{far(TAKES)}{lacks(LIFE)}"
            rf"(?!.*{N} (?:epochs|models))"),
-    (None, rf"(?=.*{N}{TO}[ -]?{SIZE}){far(f'{THING}, it needs, takes')}"
+    (None, rf"(?=.*{N}{TO}[ -]?{SIZE}){far(f'{THING}, training, it needs, takes')}"
            rf"{lacks(f'disk space, install, free, {LIFE}')}"),
     (None, rf".*{N} (?:million |billion )?(?:parameters|weights)\b"),
     ("everyday", rf".*{N}{TO}[ -]?(?:{TIME}|{SIZE}|weeks?|evenings?|months?|years?|km|cm|metres?|m|inch|"
                  r"megapixels)\b"),
+    ("everyday", rf"{lacks(METRIC)}.*{N}{TO} ?(?:kg|grams?|g|litres?)\b"),
     # what was counted of right and wrong, and the metrics
     ("everyday", rf".*{N} (?:main |common )?(?:kinds|errors .*are|.*\bmust be)\b"),
     ("everyday", rf".*{any_of(LIFE)}"),

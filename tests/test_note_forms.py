@@ -102,6 +102,7 @@ def test_a_page_has_the_lines_of_its_note():
     ("{{ page.title }}", "{{ page.title }} belongs to another engine"),
     ("![[shot.png]]", "write ![what it shows](shot.png)"),
     ("[[2021-01-01]]", "leads to no note"),
+    ("It is so[^1].", "the footnote [^1] has no text"),
     ('Words {{< embed "x"', "a shortcode here does not end"),
 ])
 def test_what_would_be_lost_is_a_fault_in_prose_and_nothing_in_code(text, said):
@@ -113,11 +114,25 @@ def test_what_would_be_lost_is_a_fault_in_prose_and_nothing_in_code(text, said):
 @pytest.mark.parametrize("text, said", [
     ("{% end %}", "{% end %} belongs to another engine and is left out"),
     ("A\x0bB", "the control character U+000B is left out"),
+    ("{: .wide}", "{: .wide} is for another engine and is left out"),
+    ("[TOC]", "[TOC] is for another engine and is left out"),
 ])
 def test_what_loses_nothing_is_left_out_with_a_word(text, said):
     found = read(f"{FRONT}Words.\n\n{text}\n")
     assert found.remarks == [(8, said)] and not found.faults
-    assert "{%" not in found.body and "\x0b" not in found.body
+    assert found.body in ("Words.\n\n\n", "\nWords.\n\n\n", "\nWords.\n\nAB\n")
+    coded = read(f"{FRONT}Words.\n\n```\n{text}\n```\n")
+    assert not coded.faults and ("\x0b" in text or text in coded.body)
+
+
+@pytest.mark.parametrize("text, said", [
+    ("[^1]: Said of nothing.", "nothing refers to the footnote [^1]; it is left out"),
+    ("See [there][far].", "[there][far] has no line [far]: … with its address; it is printed as it stands"),
+    ("See [there][far], x[0][1].[^1]\n\n[far]: https://example.org/\n[^1]: Words.", None),
+])
+def test_what_refers_to_nothing_is_named(text, said):
+    found = read(f"{FRONT}Words.\n\n{text}\n")
+    assert found.remarks == ([(8, said)] if said else []) and not found.faults
 
 
 def test_a_link_of_a_wiki_leads_to_its_note():
@@ -241,9 +256,11 @@ def test_a_page_with_all_of_it(home):
     other += "[there](../2022-03-05/index.md), \f[[2022-03-05]]\n"
     (folder/"2022"/"03-06 In a folder.markdown").write_text(other)
     (folder/"2022-03-07.md").write_text("Bare words.\n")
+    (folder/"2022-03-08.rst").write_text("Words in another language.\n")
     result = build(home, "Words.\n")
     assert result.returncode == 0 and "4 notes, 1 chapter" in result.stdout, result.stderr
     assert result.stderr.splitlines() == [
+        "mark1: lesson_notes/2022-03-08.rst: it is not read, for its name does not end with .md or .markdown",
         "mark1: lesson_notes/2022/03-06 In a folder.markdown:5: the control character U+000C is left out"]
 
     shown = page(home, "notes/2022-03-05")

@@ -17,6 +17,7 @@ import time
 import urllib.request
 from contextlib import suppress
 from html import unescape
+from http.client import IncompleteRead
 from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
@@ -170,7 +171,7 @@ def get(typed, place="notes/2021-12-19/"):
     except HTTPError as error:
         # Hugo's page of faults colours each word
         return error.code, unescape(re.sub(r"<[^>]*>", "", error.read().decode()))
-    except OSError as error: return 0, str(error)
+    except (OSError, IncompleteRead) as error: return 0, str(error) # the latter while the page is written
 
 
 def shows(typed, text, place="notes/2021-12-19/", status=200):
