@@ -20,8 +20,8 @@ import numpy as np
 import pandas as pd
 from harness import compare, measure, report
 from mark1.data.sets import load
-from mark1.ranking import recommend
 from mark1.recommendation import as_ratings, fit_ratings, root_mean_square, split_ratings
+from mark1.top_ten import recommend
 from threadpoolctl import threadpool_limits
 
 RESULT = Path(__file__).with_suffix(".json")

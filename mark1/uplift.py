@@ -13,8 +13,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from .exercises import exercise
-from .ranking import recommend
 from .recommendation import as_ratings, fit_ratings
+from .top_ten import recommend
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 

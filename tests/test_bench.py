@@ -68,7 +68,8 @@ TYPED = { # what each takes
     "experiments/forgetting.py": ["--seeds"], "experiments/layers.py": ["gabor digits"],
     "experiments/zoo.py": ["--times", "--counts"],
     "benchmarks/mouse.py": ["--rounds"], "experiments/mouse.py": ["ARCHIVE"],
-    "benchmarks/sound.py": ["--rounds"], "experiments/sound.py": ["--archive", "rising"]}
+    "benchmarks/sound.py": ["--rounds"], "experiments/sound.py": ["--archive", "rising"],
+    "benchmarks/recommendation.py": ["--rounds", "--peak"], "experiments/applications.py": ["--runs"]}
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -2,7 +2,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from mark1.ranking import RECOMMENDERS, compare_recommenders, coverage, recommend, user_measures
 from mark1.recommendation import (
     KINDS,
     as_ratings,
@@ -13,6 +12,7 @@ from mark1.recommendation import (
     root_mean_square,
     split_ratings,
 )
+from mark1.top_ten import RECOMMENDERS, compare_recommenders, coverage, recommend, user_measures
 from mark1.uplift import make_world, off_policy, value_of, watch
 
 
