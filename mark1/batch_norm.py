@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from .activations import small_learner
 from .exercises import exercise
+from matplotlib.ticker import PercentFormatter
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
@@ -41,16 +42,17 @@ def draw_moved(
     moved:dict[str, tuple[int, float, int]], # name to what `frozen_epoch` gives
 ):
     "Draw how far the features of the same pictures moved."
-    figure, axis = plt.subplots(figsize=(6.5, 2.4), layout="constrained", dpi=80)
+    figure, axis = plt.subplots(figsize=(6.5, 3), layout="constrained", dpi=80)
     shares = [share for _, share, _ in moved.values()]
     bars = axis.barh([*moved], shares, color=["#c8553d" if share else "#1f6f8b" for share in shares])
     axis.bar_label(bars, [f"{share:.0%}" for share in shares], padding=4, fontsize=13)
     axis.set(xlim=(0, 1.2*max(shares)))
-    axis.set_xticks([])
-    axis.set_xlabel("features of the same pictures moved by", fontsize=13)
-    axis.tick_params(axis="y", labelsize=13, length=0)
+    axis.xaxis.set_major_formatter(PercentFormatter(1))
+    axis.set_xlabel("features of the same pictures moved by,\n% of their size", fontsize=13)
+    axis.tick_params(labelsize=13)
+    axis.tick_params(axis="y", length=0)
     axis.invert_yaxis()
-    for side in ("top", "right", "bottom"): axis.spines[side].set_visible(False)
+    for side in ("top", "right"): axis.spines[side].set_visible(False)
     plt.show()
 
 # %% ../nbs/06_batch_norm.ipynb #a00d2f42

@@ -148,10 +148,11 @@ def draw_noise(
     at_unit = lambda pixels: maps(model, pixels, layer)[0, :, unit[0], unit[1]]
     channel = at_unit(image).argmax() # the one that the unbroken image excites most
     was = float(at_unit(image)[channel])
-    figure, axes = plt.subplots(1, 2, figsize=(5.6, 3.4), layout="constrained", dpi=72)
+    figure, axes = plt.subplots(1, 2, figsize=(6.6, 4.1), layout="constrained", dpi=72)
     for axis, (title, pixels) in zip(axes, with_noise(image, field).items()):
         now = float(at_unit(pixels)[channel])
-        draw_picture(axis, as_pixels(pixels[0]), f"{title}:\nactivation {now:.7f},\nwas {was:.7f}")
+        draw_picture(axis, as_pixels(pixels[0]))
+        axis.set_title(f"{title}:\nactivation {now:.2f}, was {was:.2f},\nchange {now - was:.3g}", fontsize=14)
     plt.show()
 
 # %% ../nbs/07_fields.ipynb #f07dot02

@@ -179,19 +179,24 @@ def draw_line(
     close:pd.DataFrame, # a short stretch of the same line
 ):
     "Draw error rate and cross-entropy along a line, with a magnified stretch in each."
-    figure, axes = plt.subplots(1, 2, figsize=(7, 3.4), layout="constrained", dpi=72)
+    figure, axes = plt.subplots(1, 2, figsize=(7, 3.8), layout="constrained", dpi=72)
     for axis, (name, unit, factor) in zip(axes, (("error rate", "%", 100), ("cross-entropy", "nats", 1))):
         axis.plot(whole.index, factor*whole[name], color="C0", linewidth=1.2)
         for distance, mark, text in ((0, "o", "untrained"), (1, "s", "after an epoch")):
             height = factor*np.interp(distance, whole.index, whole[name])
             axis.plot(distance, height, mark, color="black", markersize=5, label=text)
-        inset = axis.inset_axes([.5, .5, .46, .4])
+        inset = axis.inset_axes([.5, .5, .33, .4])
         inset.plot(close.index, factor*close[name], ".", color="C3", markersize=2)
-        inset.set_title("0.02 of it, closer", fontsize=9)
-        inset.tick_params(labelsize=9)
+        inset.set_title("0.02 of it, closer", fontsize=11)
+        inset.set_xticks([close.index[0], close.index[-1]])
+        inset.yaxis.tick_right() # on the left they would stand on the curve
+        inset.locator_params(axis="y", nbins=3)
+        axis.locator_params(axis="y", nbins=5)
+        for each in (axis, inset): each.tick_params(labelsize=11)
         axis.indicate_inset_zoom(inset, edgecolor="black")
         axis.set(xlabel="distance along the line", ylabel=f"{name}, {unit}", title=name)
-    axes[1].legend(frameon=False, loc="lower left", fontsize=9)
+        for label in (axis.xaxis.label, axis.yaxis.label): label.set_size(11)
+    axes[1].legend(frameon=False, loc="lower left", fontsize=11, handlelength=1, handletextpad=.3)
     figure.get_layout_engine().set(wspace=.08)
     plt.show()
 

@@ -87,7 +87,7 @@ def draw_thresholds(
     thresholds = np.linspace(9, 36, 271)
     above = values[:, None] > thresholds # (n, 271) called malignant
     found_sick, found_well = above[sick].mean(0), (~above[~sick]).mean(0) # recalls
-    figure, (dots, curves) = plt.subplots(2, 1, figsize=(7, 3.7), sharex=True, height_ratios=[1, 2],
+    figure, (dots, curves) = plt.subplots(2, 1, figsize=(7, 4.3), sharex=True, height_ratios=[1, 2],
                                           layout="constrained", dpi=72)
     scatter = np.random.default_rng(0).uniform(-.3, .3, len(truth))
     dots.plot(values[~sick], scatter[~sick], "o", color="C0", markersize=2)
@@ -100,7 +100,9 @@ def draw_thresholds(
         curves.plot(thresholds, 100*shares, style, label=name)
     curves.axhline(100*np.mean(~sick), color="grey", linestyle=":", label="accuracy of always benign")
     curves.set(xlabel="texture (standard deviation of grey levels) and threshold", ylabel="%", ylim=(0, 102))
-    curves.legend(frameon=False, fontsize=9, handlelength=1.6, loc=(.62, .05))
+    for axis in (dots, curves): axis.tick_params(labelsize=12)
+    curves.xaxis.label.set_size(12)
+    figure.legend(frameon=False, fontsize=12, ncols=2, loc="outside lower center")
     plt.show()
 
 # %% ../nbs/03_recall.ipynb #67ed77eb

@@ -291,15 +291,15 @@ def draw_answers(
     vocab, items = learn.dls.vocab, learn.dls.valid.items
     shown = [int((targets == label).nonzero()[0, 0]) for label in targets.unique()]
     columns = -(-len(shown)//2)
-    figure, axes = plt.subplots(2, columns, figsize=(1.4*columns, 3.7), squeeze=False, layout="constrained",
+    figure, axes = plt.subplots(2, columns, figsize=(1.6*columns, 4.4), squeeze=False, layout="constrained",
                                 dpi=72)
     for axis in axes.flat: axis.set(xticks=[], yticks=[])
     for axis, row in zip(axes.flat, shown):
         axis.imshow(items[row][0][::2, ::2, 0]//17, cmap="gray", interpolation="nearest")
         right = answers[row] == targets[row]
+        axis.set_xlabel("time", fontsize=11)
+        axis.set_ylabel("frequency", fontsize=11)
         axis.set_title(f"{vocab[targets[row]]}\n{'✓' if right else '✗'} {vocab[answers[row]]}", fontsize=12)
-    axes[0, 0].set_ylabel("frequency", fontsize=11)
-    axes[-1, 0].set_xlabel("time", fontsize=11)
     figure.suptitle(f"{int((answers != targets).sum())} of {len(targets)} held-out sounds wrong", fontsize=13)
     plt.show()
     files, held_out = [*paths], learn.dls.valid_ds.splits[1]

@@ -162,11 +162,14 @@ def draw_examples(
     axis:plt.Axes, # to draw on
     pictures:np.ndarray, labels:np.ndarray, # (N,H,W) from 0 to 1, and (N,)
 ):
-    "Draw four pictures of a task side by side, of as many classes as there are."
+    "Draw four pictures of a task side by side, of as many classes as there are, each from black to white."
     _, firsts = np.unique(labels, return_index=True)
     some = [*firsts, *(firsts + 1)][:4] if len(firsts) < 4 else firsts[:4]
+    shown = np.asarray(pictures)[some]
+    shown = shown - shown.min((1, 2), keepdims=True)
+    shown = shown/shown.max((1, 2), keepdims=True).clip(1e-12) # for the eye: some are nearly black
     # few greys: a small file; a white line between two pictures
-    strip = np.hstack(np.pad(pictures[some], ((0, 0), (0, 0), (0, 1)), constant_values=1))
+    strip = np.hstack(np.pad(shown, ((0, 0), (0, 0), (0, 1)), constant_values=1))
     axis.imshow(strip, cmap=plt.get_cmap("gray", 16), interpolation="nearest")
     axis.set(xticks=[], yticks=[])
 
@@ -176,14 +179,16 @@ def draw_bars(
     rates:list[np.ndarray], # errors by pixels, random and pretrained features, (10,) each
     guess:float, # error of always answering the commonest label
 ):
-    "Draw a bar for each kind of features, its standard deviation, and a dotted line for a guess."
+    "Draw a bar for each kind of features, its standard deviation, its number on the right; dotted: a guess."
     wrong = [each.mean() for each in rates]
-    bars = axis.barh(["pixels", "random", "pretrained"], wrong, xerr=[each.std() for each in rates],
-                     ecolor="black", color=["#8a8f98", "#c8553d", "#1f6f8b"])
+    axis.barh(["pixels", "random", "pretrained"], wrong, xerr=[each.std() for each in rates],
+              ecolor="black", color=["#8a8f98", "#c8553d", "#1f6f8b"])
     axis.axvline(guess, color="black", linestyle=":")
-    axis.bar_label(bars, [f"{share:.0%}" for share in wrong], padding=4, fontsize=12,
-                   bbox={"facecolor": "white", "lw": 0, "pad": 1})
-    axis.set(xlim=(0, 1.1))
+    axis.text(guess, 1.02, "a guess", transform=axis.get_xaxis_transform(), ha="center", fontsize=12)
+    for row, share in enumerate(wrong):
+        axis.text(1.5, row, f"{share:.0%}", ha="right", va="center", fontsize=12)
+    axis.set(xlim=(0, 1.5))
+    for side in ("top", "right"): axis.spines[side].set_visible(False)
     axis.set_xticks([0, .5, 1], ["0", "50%", "100%"], fontsize=11)
     axis.set_xlabel("wrong", fontsize=12)
     axis.invert_yaxis()
@@ -194,7 +199,7 @@ def draw_errors(
     errors:dict[tuple[str, str, str], np.ndarray], # as of `errors_by_layer`
 ):
     "Draw four pictures of each task, and how many are wrong by each kind of features; dotted: a guess."
-    figure, axes = plt.subplots(2, len(tasks), figsize=(7, 3.4), layout="constrained", dpi=80,
+    figure, axes = plt.subplots(2, len(tasks), figsize=(7, 3.7), layout="constrained", dpi=80,
                                 height_ratios=(1, 2.2))
     for (above, below), (task, (pictures, labels)) in zip(axes.T, tasks.items()):
         draw_examples(above, pictures, labels)

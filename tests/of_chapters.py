@@ -1,6 +1,6 @@
 """What `pytest tests --chapters=05_time_series` runs: the tests that belong to some chapters.
 
-`mark1 test 05` uses it.
+`mark1 test 05_time_series` uses it.
 """
 import re
 from pathlib import Path

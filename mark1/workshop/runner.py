@@ -471,7 +471,7 @@ def edited(
     root:Path, # the repository
 ) -> set[Path]:
     "List the files that differ from the last commit, new ones too. `ValueError` where git does not say."
-    remedy = "name the chapters instead, for instance `mark1 test 05`"
+    remedy = "name the chapters instead, for instance `mark1 test 04`"
     def asked(*words):
         try: answer = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True)
         except FileNotFoundError:
