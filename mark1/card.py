@@ -130,12 +130,15 @@ def draw_bits(
 ):
     "Draw how often the answers notice each bit."
     figure, axis = plt.subplots(figsize=(7, 3.2), layout="constrained", dpi=80)
-    bars = axis.bar([str(bit) for bit in BITS], seen.sum(), color="#1f6f8b")
+    bars = axis.bar(BITS, seen.sum(), color="#1f6f8b")
     axis.bar_label(bars, fontsize=12)
-    for part, first, last in (("fraction", 0, 4), ("exponent", 5, 10), ("sign", 11, 11)):
-        axis.text((first + last)/2, len(seen) + 1, part, ha="center", fontsize=12)
-        if first: axis.axvline(first - .5, color="grey", linestyle=":")
-    axis.set_xlabel("bit that is flipped, of 32", fontsize=12)
+    for part, at in (("fraction", 11), ("exponent", 26.5), ("sign", 32)):
+        axis.text(at, len(seen) + 1, part, ha="center", fontsize=12)
+    axis.axvspan(22.5, 30.5, color="grey", alpha=.15, linewidth=0, zorder=0)
+    axis.set_xticks([bit for bit in BITS if bit % 2 == 0])
+    axis.set_xticks(BITS, minor=True)
+    axis.set_xlim(-1, 33.5)
+    axis.set_xlabel("bit that is flipped, 0 to 31; a number above each that was tried", fontsize=12)
     axis.set_ylabel(f"seen by the answers, of {len(seen)}", fontsize=12)
     axis.set_ylim(0, len(seen) + 4)
     axis.tick_params(labelsize=12)
