@@ -112,6 +112,8 @@ FORMS = [ # origin of a number, None for a result; what a sentence begins with t
               rf"(?:.*[$€£¥] ?{N}|.*[$€£¥][\d.,]+[-–/]\D?{N}|.*{N}{TO} ?(?:[$€£¥]|{MONEY}))"),
     ("gear", rf".*{any_of(LINES)}.*{N}|.*{N}{TO} ?(?:mbit|gbit|[kg]?hz|dpi)"),
     ("setting", rf".*{any_of(PARAMETER)}{FILL}[\s`:(=|]*{N}(?! ?(?:wrong|mistakes|misses)\b)"),
+    ("setting", rf".*\b(?:random|last|first|latest|remaining) {PART}{lacks('wrong, right')}"),
+    ("everyday", rf".*\bnam(?:es|ed) {N} \w+\b.*\bfor (?:each|every)\b{lacks(WRONG)}"),
     ("setting", rf".*\bmay be off by {N}|.*{N} interval|.*\bdeviation «[01]»"),
     ("setting", rf".*\berror {N}$|.*\berror «\d{{1,3}}»|.*-fold» (?:cross|validation)"),
     # shares and multiples
