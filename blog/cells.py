@@ -52,7 +52,7 @@ def is_widget(
     data = output.get("data", {})
     if output.output_type != "display_data" or set(data) != {"text/plain"}: return False
     text = joined(data["text/plain"])
-    if text.endswith(": run the cell to move it."): return True # see mark1.sliders
+    if text.endswith(": run the cell to move it."): return True # see mark1.widgets
     made = re.match(r"([A-Z]\w+)\(\w+=", text)
     if not made: return False
     import ipywidgets  # here, for few cells show one

@@ -64,6 +64,7 @@ def held_out_error(
     "Compute the error on what was held out, without a progress bar."
     with learn.no_bar(): return float(learn.validate()[1])
 
+# %% ../nbs/12_applications.ipynb #a12pis1c
 def dumb_share(
     known:pd.Series, held:pd.Series, # labels to learn from, and held out
 ) -> float: # 0 to 1
@@ -76,6 +77,7 @@ def reviews(
     "Get reviews in the form that `MARK1_DATA` asks for: of food, or of films."
     return load("food_reviews" if data_form() == "packaged" else "imdb_sample")
 
+# %% ../nbs/12_applications.ipynb #a12txs1t
 def check_texts(
     texts:pd.Series,
 ) -> pd.Series: # without those that are empty
@@ -101,6 +103,7 @@ def check_texts(
     if (mended != texts).any(): print(f"mended: {(mended != texts).sum()} texts read in a wrong encoding")
     return mended
 
+# %% ../nbs/12_applications.ipynb #a12txs2t
 def mend(
     text:str,
 ) -> str:
@@ -157,6 +160,7 @@ def table_to_classify(
     "Get a table in the form that `MARK1_DATA` asks for: loans, or people of a census."
     return (load("loans"), "Status") if data_form() == "packaged" else (load("adult_sample"), "salary")
 
+# %% ../nbs/12_applications.ipynb #a12tas1b
 def as_features(
     table:pd.DataFrame, # with any index
     target:str, # the column to predict
@@ -193,6 +197,7 @@ def as_features(
         table.loc[new, name] = None
     return table, categories, numbers
 
+# %% ../nbs/12_applications.ipynb #a12tas2b
 def table_dls(
     table:pd.DataFrame, target:str, held:np.ndarray, # as for `as_features`
 ) -> DataLoaders: # categories and numbers, and the target's categories
@@ -251,6 +256,7 @@ def parts_of(
         "loss": type(getattr(learn.loss_func, "func", learn.loss_func)).__name__, # inside fastai's own class
         "metric": learn.metrics[0].name})
 
+# %% ../nbs/12_applications.ipynb #a12fos1u
 def draw_parts(
     parts:pd.DataFrame, # of `parts_of`, a column for each Learner
 ):
@@ -288,6 +294,7 @@ def draw_families(
     figure.legend(loc="outside upper center", ncols=3, fontsize=10)
     plt.show()
 
+# %% ../nbs/12_applications.ipynb #a12wis1n
 def one_vision(fold:int) -> dict[str, float]: # share wrong
     "Compare on the crops of photographs, one fold held out."
     pictures, labels = load("faces"), np.repeat(["face", "none"], 100)
@@ -312,6 +319,7 @@ def one_text(seed:int) -> dict[str, float]: # share wrong
     return {"dumb": dumb_share(train.label, test.label),
             "plain": float((plain != test.label).mean()), "fastai": held_out_error(learn)}
 
+# %% ../nbs/12_applications.ipynb #a12wis2n
 def one_tabular(fold:int) -> dict[str, float]: # share wrong
     "Compare on a table, one fold held out."
     table, target = table_to_classify()

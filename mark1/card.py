@@ -40,6 +40,7 @@ LITE0 = ModelCard("lite0_weights", 4_652_008, LITE0_STATS, {
                    ("drilling platform, offshore rig", .1014)),
     }, .751, "Tan and Liu, EfficientNet-lite, README in the repository tensorflow/tpu, 2020")
 
+# %% ../nbs/11_card.ipynb #ba9bas11
 def verify(
     card:ModelCard,
     network:nn.Module, # said to be the one on the card, (N,3,H,W) to (N,1000)

@@ -29,6 +29,7 @@ from .data.files import did_you_mean
 # %% ../nbs/18_exercises.ipynb #a3dcf058
 EXERCISES = {} # name to exercise, of the chapters imported so far
 
+# %% ../nbs/18_exercises.ipynb #a3dcfs10
 @dataclass
 class exercise:
     "Declare an exercise: put above the function that solves it, whose docstring says why that is right."
@@ -77,6 +78,7 @@ class exercise:
         return [agree(plain(one), plain(other), off)
                 for one, other in zip(given, wanted, strict=True)]
 
+# %% ../nbs/18_exercises.ipynb #a3dcfs20
 def results(
     function:Callable,
     cases:list[tuple], # arguments
@@ -112,6 +114,7 @@ def form(
     one, several = names[array.dtype.kind]
     return f"{several} of shape {array.shape}" if array.ndim else one
 
+# %% ../nbs/18_exercises.ipynb #d5435s13
 def agree(
     given:object, wanted:object, # values, or exceptions that were raised
     tolerance:float=0., # as for `exercise`
@@ -159,6 +162,7 @@ def find(
     if name not in EXERCISES: importlib.import_module(f"mark1.{book[name]}")
     return EXERCISES[name]
 
+# %% ../nbs/18_exercises.ipynb #c7983s1b
 def is_blank(
     answer:object, # or what a function returned or raised
 ) -> bool:
@@ -175,6 +179,7 @@ def in_per_cent(
     try: return bool(np.all(np.abs(wanted) < 1)) and agree(as_array(given)/100, wanted, tolerance)
     except (TypeError, ValueError): return False # words, lists of unequal length, things of other kinds
 
+# %% ../nbs/18_exercises.ipynb #c7983s2b
 def judge(
     name:str, # of an exercise
     answer:object, # a value, or a function where one is asked for
@@ -201,6 +206,7 @@ def judge(
         return "mistake", "not yet. The number is right, but in per cent; enter a share, between 0 and 1."
     return "wrong", f"not yet: {first_difference(this, answer, given)}"
 
+# %% ../nbs/18_exercises.ipynb #c7983s3b
 def first_difference(
     this:exercise,
     answer:object, # that is not right
@@ -242,6 +248,7 @@ def keep(
         with open(path, "ab") as file: file.write(f"\n{line}\n".encode()) # what stood before may lack its end
     except (OSError, RuntimeError): pass
 
+# %% ../nbs/18_exercises.ipynb #fd352s10
 def kept(
 ) -> list[dict[str, str]]: # at, exercise, what, answer; oldest first
     "Read what can be read of the learner's file."
@@ -285,6 +292,7 @@ def check(
     dots = f" {'●'*hard}{'○'*(3 - hard)}" if kind == "blank" else ""
     print(f"{name}{dots}: {sentence}")
 
+# %% ../nbs/18_exercises.ipynb #5b5c4s10
 def hint(
     name:str=None, # of an exercise; the one last checked if not given
 ):
@@ -314,6 +322,7 @@ def code(
     except (OSError, TypeError): return ""
     return "\n".join(text.splitlines()[ast.parse(text).body[0].lineno - 1:])
 
+# %% ../nbs/18_exercises.ipynb #5b5c4s20
 def progress():
     "Print for each chapter how many exercises are solved, and which are open."
     solved = {event["exercise"] for event in kept() if event["what"] == "right"}

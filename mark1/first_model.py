@@ -173,6 +173,7 @@ def _folds(count, folds, only, batch, seed):
         raise ValueError(f"batch is {batch}, more than {folds - 1} of {folds} folds of {count} pictures hold")
     return np.random.default_rng(seed).permutation(count) % folds, range(folds) if only is None else [only]
 
+# %% ../nbs/01_first_model.ipynb #f1fols1d
 def _predicted(learn):
     "Return the label that a Learner predicts for each held-out item."
     with learn.no_bar(): probabilities, _ = learn.get_preds()

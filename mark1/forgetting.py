@@ -48,6 +48,7 @@ def digits(
                              random_state=seed)
     return tuple(TensorDataset(x[part], torch.tensor(labels[part])) for part in split)
 
+# %% ../nbs/10_forgetting.ipynb #60805s1a
 def split_classes(
     data:TensorDataset, # inputs and labels
     tasks:Sequence[Sequence[int]], # for each task its classes
@@ -90,12 +91,14 @@ def answers_of(
     with torch.inference_mode(): logits = model.eval()(*x)
     return head_logits(logits, y, heads).argmax(1)
 
+# %% ../nbs/10_forgetting.ipynb #c2ac4s14
 def share_right(
     model:nn.Module, data:TensorDataset, heads:Sequence[Sequence[int]], # as for `answers_of`
 ) -> float: # 0 to 1
     "Compute the accuracy when each item is answered by the head of its task."
     return float((answers_of(model, data, heads) == data.tensors[-1]).float().mean())
 
+# %% ../nbs/10_forgetting.ipynb #c2ac4s24
 def draw_answers(
     askings:dict[str, tuple[nn.Module, Sequence[Sequence[int]]]], # row to a network and how it is asked
     data:TensorDataset, # pictures (N,1,28,28) and labels
@@ -192,6 +195,7 @@ def small_network(
     return nn.Sequential(*block(1, 8, 5), *block(8, 16, 3),
                          nn.Flatten(), nn.Linear(16*7*7, 64), nn.ReLU(), nn.Linear(64, 10))
 
+# %% ../nbs/10_forgetting.ipynb #1e063s1c
 def learn_task(
     model:nn.Module, # is trained in place
     data:TensorDataset, # inputs and labels
@@ -212,6 +216,7 @@ def learn_task(
     with learn.no_bar(), learn.no_logging(): learn.fit(epochs, lr)
     return model
 
+# %% ../nbs/10_forgetting.ipynb #1e063s2c
 def learn_in_turn(
     first:TensorDataset, second:TensorDataset, # what is learned before, and what after
     heads:Sequence[Sequence[int]], # as for `head_logits`
@@ -279,6 +284,7 @@ def photograph_crops(
             crops.append(picture.resize((size, size), Image.Resampling.BILINEAR, box))
     return as_batch(crops, LITE0_STATS)
 
+# %% ../nbs/10_forgetting.ipynb #2494fs1b
 def all_logits(
     network:nn.Module,
     x:Tensor, # (N, …) inputs
@@ -301,6 +307,7 @@ def agreement(
     divergence = F.kl_div(after.log_softmax(1), before.log_softmax(1), log_target=True, reduction="batchmean")
     return float(same), float(divergence)
 
+# %% ../nbs/10_forgetting.ipynb #2494fs2b
 def fine_tuned(
     lr:float=0, # of the body; 0: frozen
     norm:bool=True, # let batch normalisation follow the new pictures, as fastai does even in a frozen body

@@ -32,6 +32,7 @@ def square_places(
         raise ValueError(f"size is {size} and stride {stride}; they take 1 or more, and size at most {side}")
     return sorted({*range(0, side - size, stride), side - size})
 
+# %% ../nbs/07_occlusion.ipynb #ad2cbs16
 def occlusion(
     model:nn.Module, # gives (N,K)
     images:Tensor, # (N,C,H,W) normalised
@@ -85,6 +86,7 @@ def cut_object(
     "Cut a thing from its photograph, square."
     return photos[name].crop(OBJECTS[name][0]).resize((side, side), Image.LANCZOS)
 
+# %% ../nbs/07_occlusion.ipynb #96044s1d
 def plant(
     photos:dict[str, Image.Image], # of `photographs`
     seed:int, # sets what, in turn, and where, and on what
@@ -100,6 +102,7 @@ def plant(
     picture.paste(cut_object(photos, name, side), (left, top))
     return picture, OBJECTS[name][1], (top, left)
 
+# %% ../nbs/07_occlusion.ipynb #96044s2d
 def planted(
     model:nn.Module, # an ImageNet classifier
     photos:dict[str, Image.Image], # of `photographs`
@@ -120,6 +123,7 @@ def planted(
     pictures, classes, corners = zip(*kept)
     return as_batch(pictures, LITE0_STATS), list(classes), list(corners)
 
+# %% ../nbs/07_occlusion.ipynb #96044s3d
 def points_inside(
     heat:Tensor, # (N,H,W)
     corners:Sequence[tuple[int, int]], # top and left of a square in each
@@ -144,6 +148,7 @@ class Rectifier(torch.autograd.Function):
         if ctx.rule != "deconvnet": g = g*ctx.saved_tensors[0]
         return g if ctx.rule == "gradient" else g.clamp(min=0), None, None
 
+# %% ../nbs/07_occlusion.ipynb #3ee59s11
 class RectifierRule(TorchFunctionMode):
     "Use `Rectifier` for every ReLU and ReLU6 in the body of a `with`, be it a module or a function."
     def __init__(self, rule):
@@ -160,6 +165,7 @@ class RectifierRule(TorchFunctionMode):
         self.met += 1
         return Rectifier.apply(bound(0, "input", None), top, self.rule)
 
+# %% ../nbs/07_occlusion.ipynb #3ee59s21
 def attribution(
     model:nn.Module, # gives (N,K)
     images:Tensor, # (N,C,H,W) normalised
@@ -184,6 +190,7 @@ def attribution(
         raise ValueError(f"the model has no ReLU; {rule} is then the gradient")
     return torch.autograd.grad(found[torch.arange(len(images)), outputs].sum(), images)[0]
 
+# %% ../nbs/07_occlusion.ipynb #3ee59s31
 def rank_correlation(
     one:Tensor, other:Tensor, # (N, …) of one shape
 ) -> np.ndarray: # (N,) -1 to 1; 1 if the values stand in the same order
@@ -213,6 +220,7 @@ def side_by_side(
             picture.paste(cut_object(photos, name, side), (index*side, 0))
     return as_batch(pictures, LITE0_STATS)
 
+# %% ../nbs/07_occlusion.ipynb #fb095s16
 def map_correlations(
     model:nn.Module, images:Tensor, # an ImageNet classifier, and pictures of `side_by_side`
     outputs:Sequence[tuple[int, int]], # the classes of the two things in each

@@ -78,6 +78,7 @@ def draw_confusion(
     axis.set_xlabel("judged", fontsize=12)
     axis.set_ylabel("true", fontsize=12)
 
+# %% ../nbs/03_recall.ipynb #rc000s10
 def draw_thresholds(
     values:np.ndarray, # (n,) or (n, 1) a measurement
     truth:np.ndarray, # (n,) 'benign' or 'malignant'

@@ -40,6 +40,7 @@ def times_of(
     raise ValueError(f"times are text, for instance {times.iloc[0]!r}; "
                      "make dates of them with pd.to_datetime")
 
+# %% ../nbs/13_recommendation.ipynb #r13tas1b
 def as_ratings(
     table:pd.DataFrame, # a row for each rating, in any order, with any index
     user:str="user", item:str="item", rating:str="rating", time:str="time", # its columns
@@ -118,6 +119,7 @@ class RatingModel:
         found = self.mean + user[:, 0] + item[:, 0] + (user[:, 1:]*item[:, 1:]).sum(1)
         return pd.Series(found, pairs.index).clip(self.lowest, self.highest)
 
+# %% ../nbs/13_recommendation.ipynb #r13mos1d
 def fit_biases(
     user:np.ndarray, item:np.ndarray, # (N,) numbers from 0
     left:np.ndarray, # (N,) ratings less their mean
@@ -143,6 +145,7 @@ def fit_factors(
     gram = (rated @ squares).reshape(-1, count, count) + penalty*np.eye(count)
     return np.linalg.solve(gram, (table @ fixed)[:, :, None])[:, :, 0]
 
+# %% ../nbs/13_recommendation.ipynb #r13mos2d
 def fit_ratings(
     ratings:pd.DataFrame, # of `as_ratings`
     kind:str="both", # one of `KINDS`
@@ -193,6 +196,7 @@ def compare_models(
         found[how] = {kind: root_mean_square(fit_ratings(train, kind, seed=seed), test) for kind in kinds}
     return pd.DataFrame(found)
 
+# %% ../nbs/13_recommendation.ipynb #r13ers1r
 def difference_interval(
     one:RatingModel, other:RatingModel,
     test:pd.DataFrame, # ratings of two users or more
@@ -211,6 +215,7 @@ def difference_interval(
     low, high = np.quantile(roots[:, 0] - roots[:, 1], [.025, .975])
     return float(low), float(high)
 
+# %% ../nbs/13_recommendation.ipynb #r13ers2r
 def draw_errors(
     errors:pd.DataFrame, # of `compare_models`
 ):
@@ -248,6 +253,7 @@ def principal_axes(
     found = np.linalg.svd(centred, full_matrices=False)[0][:, :2]
     return pd.DataFrame(found/found.std(0), vectors.index, ["first", "second"])
 
+# %% ../nbs/13_recommendation.ipynb #r13ems1b
 def axis_names(
     axes:pd.DataFrame, # of `principal_axes`
     traits:pd.DataFrame, # the same index; numbers, for instance 1 for a genre and 0 for another

@@ -20,6 +20,7 @@ from sklearn.utils.extmath import randomized_svd
 # %% ../nbs/13_top_ten.ipynb #r13brec1
 RECOMMENDERS = ("factors", "item cosine", "popularity", "predicted rating", "random")
 
+# %% ../nbs/13_top_ten.ipynb #r13brs1e
 def score_function(
     train:pd.DataFrame, # ratings, of `as_ratings`
     how:str, # one of `RECOMMENDERS`
@@ -46,6 +47,7 @@ def score_function(
         return lambda rows: np.random.default_rng([seed, rows.start]).random((len(users[rows]), len(items)))
     raise ValueError(f"there is no recommender {how!r}; there are {', '.join(RECOMMENDERS)}")
 
+# %% ../nbs/13_top_ten.ipynb #r13brs2e
 def recommend(
     train:pd.DataFrame, # ratings, of `as_ratings`
     how:str="factors", # one of `RECOMMENDERS`
@@ -106,6 +108,7 @@ def user_measures(
     found["nDCG"] = by_user["nDCG"].sum()/best[most]
     return found
 
+# %% ../nbs/13_top_ten.ipynb #r13bms1e
 def coverage(
     recommended:pd.DataFrame, # of `recommend`
     train:pd.DataFrame, # ratings
@@ -123,6 +126,7 @@ def mean_interval(
     low, high = np.quantile(values.to_numpy()[draws].mean(1), [.025, .975])
     return float(low), float(high)
 
+# %% ../nbs/13_top_ten.ipynb #r13bms2e
 def compare_recommenders(
     train:pd.DataFrame, test:pd.DataFrame, # ratings; before, and held out
     which:Sequence[str]=RECOMMENDERS,
@@ -137,6 +141,7 @@ def compare_recommenders(
         found[how]["coverage"] = coverage(lists, train)
     return pd.DataFrame(found).T
 
+# %% ../nbs/13_top_ten.ipynb #r13bms3e
 def draw_recommenders(
     measures:pd.DataFrame, # of `compare_recommenders`
     shown:Sequence[str]=("nDCG", "coverage", "novelty"),

@@ -42,6 +42,7 @@ def make_world(
     wish = expit(2.5*(stars - 3.6))
     return World(stars, fame*wish, (fame + .7*(1 - fame))*wish)
 
+# %% ../nbs/13_uplift.ipynb #r13cws1o
 def watch(
     world:World,
     seed:int=0,
@@ -78,6 +79,7 @@ def run_experiment(
     watched = rng.random(len(user)) < chance
     return pd.DataFrame({"user": user, "item": item, "shown": shown, "watched": watched})
 
+# %% ../nbs/13_uplift.ipynb #r13cvs1a
 def estimate(
     history:pd.DataFrame, # ratings
     experiment:pd.DataFrame, # columns user, item, shown, watched
@@ -99,6 +101,7 @@ def estimate(
         found[name] = chance.predict_proba(features(pairs))[:, 1]
     return pd.DataFrame(found, pairs.index).assign(uplift=found["shown"] - found["anyway"])
 
+# %% ../nbs/13_uplift.ipynb #r13cvs2a
 def best_items(
     scored:pd.DataFrame, # columns user, item, and the score
     by:str, # name of the score
@@ -112,6 +115,7 @@ def best_items(
     lists = lists.groupby("user").head(count)[["user", "item"]]
     return lists.assign(rank=lists.groupby("user").cumcount() + 1).reset_index(drop=True)
 
+# %% ../nbs/13_uplift.ipynb #r13cvs3a
 def compare_lists(
     world:World,
     seed:int=0, # of what is watched, and of the experiment
@@ -127,6 +131,7 @@ def compare_lists(
               "estimated uplift": best_items(scored, "uplift", history)}
     return pd.DataFrame({how: value_of(world, each) for how, each in lists.items()}).T
 
+# %% ../nbs/13_uplift.ipynb #r13cvs4a
 def draw_values(
     values:pd.DataFrame, # of `compare_lists`
 ):
@@ -162,6 +167,7 @@ def make_log(
     return pd.DataFrame({"user": user, "item": item, "shown": shown, "watched": rng.random(count) < chance,
                          "old": old[user, item], "new": new[user, item]})
 
+# %% ../nbs/13_uplift.ipynb #r13cos1f
 def off_policy(
     log:pd.DataFrame, # columns shown, watched (True or False), old, new (probabilities of the item)
     share_shown:float=.5, # of the rows, by a coin; above 0 and below 1

@@ -50,6 +50,7 @@ def torchvision_row(
             "multiply_adds": told["_ops"]*1e9,
             "megabytes": told["_file_size"]*2**20/1e6} # published in units of 2**20 bytes
 
+# %% ../nbs/11_zoo.ipynb #e4669s15
 @cache
 def everything() -> pd.DataFrame: # as `listing`
     "List every set of pretrained weights that timm and torchvision know."
@@ -68,6 +69,7 @@ def listing(
     if found.empty: find(pattern)
     return found.copy()
 
+# %% ../nbs/11_zoo.ipynb #e4669s25
 def find(
     weights:str, # architecture and tag: 'resnet18.a1_in1k' (timm), 'resnet18.IMAGENET1K_V1' (torchvision)
 ) -> pd.Series: # its row of `listing`
@@ -105,6 +107,7 @@ def build(
                           "close other programs, or take a smaller one: search(table, megabytes=…)")
     return create().eval().to(device)
 
+# %% ../nbs/11_zoo.ipynb #05fd8s15
 def answer(
     network:nn.Module,
     x:torch.Tensor, # (N,3,H,W)
@@ -117,6 +120,7 @@ def answer(
         raise ValueError(f"{name} cannot take pictures of {x.shape[-2]} × {x.shape[-1]} px ({said[0]}); "
                          "find(…).pixels says what its weights were trained on") from None
 
+# %% ../nbs/11_zoo.ipynb #05fd8s25
 def sizes(
     network:nn.Module, # on any device
     pixels:int=224, # side of the picture
@@ -216,6 +220,7 @@ def names_with_room(
         if not chosen or accuracy - best.accuracy[chosen[-1]] > apart: chosen.append(name)
     return chosen
 
+# %% ../nbs/11_zoo.ipynb #z11drs1a
 def draw_front(
     table:pd.DataFrame, # networks by name: architecture, ratio, accuracy, parameters
     reference:str, # the network whose time is 1

@@ -235,7 +235,7 @@ def test_an_exercise_answers(page, ran):
 
 
 def test_a_slider_draws_anew(page):
-    cell = opened(page, f"{FOLDER}/19_sliders.ipynb").first
+    cell = opened(page, f"{FOLDER}/19_widgets.ipynb").first
     run(page, cell)
     handle, box = cell.get_by_role("slider"), cell.locator(".widget-vbox")
     handle.wait_for()

@@ -48,7 +48,7 @@ def test_proved_three_ways(name, record_property):
     assert kept() == [] # a proof is not an answer of the learner's
 
 
-@pytest.mark.parametrize("module", [module for module in CHAPTERS if module not in ("exercises", "sliders")])
+@pytest.mark.parametrize("module", [module for module in CHAPTERS if module not in ("exercises", "widgets")])
 def test_three_or_more_exercises(module):
     assert Counter(BOOK.values())[module] >= 3
 

@@ -132,7 +132,7 @@ def wrong_imports(chapters):
         for module in imported_by(chapter):
             other = by_module[module]
             if chapter.wing == other.wing == "lesson":
-                well = module in ("exercises", "sliders") or other.name < chapter.name
+                well = module in ("exercises", "widgets") or other.name < chapter.name
             else:
                 well = other.wing == "data" or chapter.wing == other.wing == "workshop"
             if not well: wrong.append(f"{chapter.place} imports {module}")
