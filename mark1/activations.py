@@ -180,11 +180,11 @@ def item_marks(
     first = parts[0].tfms.fs[0] if len(parts) and len(parts[0].tfms.fs) else None
     def mark(item):
         file = first(item) if isinstance(first, ColReader) else item
+        if isinstance(item, pd.Series): item = tuple(item) # a row, which is told by its text
         if isinstance(file, (str, Path)):
             try: stat = Path(file).stat()
             except OSError: return str(item), "no file"
             return str(item), stat.st_size, stat.st_mtime_ns
-        if isinstance(item, pd.Series): item = tuple(item) # a row, whose numbers are told by their text
         in_memory = hasattr(item, "tobytes") or hasattr(item, "__array__") # a picture, an array, a tensor
         return (hashlib.sha256(np.asarray(item).tobytes()).hexdigest()[:16] if in_memory else repr(item),)
     rows = items.iloc if isinstance(items, pd.DataFrame) else items # as fastai takes them

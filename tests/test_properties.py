@@ -39,8 +39,8 @@ from scipy.stats import binom
 from conftest import BIN, ROOT, typed
 
 sys.path.append(str(ROOT/"blog")) # last, for its names are common ones
+from front import as_date, read_front
 from markup import spans
-from notes import as_date, read_front
 
 MANY = os.environ.get("MARK1_EXAMPLES") # set by the last test
 settings.register_profile("mark1", deadline=None, database=None, derandomize=not MANY,

@@ -23,8 +23,13 @@ from traitlets.config import Config
 # %% ../../nbs/workshop/kernels.ipynb #b34df997
 def threads(
 ) -> int: # arithmetic threads per chapter
-    "Give the thread count: one with packaged data, the same for run, refresh and test; else every core."
-    return 1 if data_form() == "packaged" else os.cpu_count()
+    """Give the thread count: one with packaged data, the same for run, refresh and test.
+
+    With the full data it is what OMP_NUM_THREADS says, else every core.
+    """
+    if data_form() == "packaged": return 1
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    return int(wanted) if wanted.isdecimal() and int(wanted) else os.cpu_count()
 
 def kernel_environment(
 ) -> dict[str, str]: # all of this process's variables, some replaced
