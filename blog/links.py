@@ -1,6 +1,7 @@
 "Follow the links inside the built site."
 import re
 from functools import cache
+from html import unescape
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -38,7 +39,7 @@ def target_of(
     "Say where a link leads."
     prefix = urlsplit(base).path
     address = link.removeprefix(base.removesuffix(prefix)) if link.startswith(base) else link
-    url = urlsplit(address.replace("&amp;", "&"))
+    url = urlsplit(unescape(address))
     if url.scheme or url.netloc: return None
     if not url.path: target = page
     elif not url.path.startswith(prefix): target = site/"outside"

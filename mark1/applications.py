@@ -342,7 +342,7 @@ def one_recommendation(seed:int) -> dict[str, float]: # stars
     return {"dumb": error_in_stars(train.rating.mean(), test.rating),
             "plain": error_in_stars(item_means(train, test), test.rating), "fastai": held_out_error(learn)}
 
-FAMILIES:dict[str, Callable[[int], dict[str, float]]] = {
+FAMILIES = { # name to the function that makes one run, of a seed, and gives three errors
     "vision": one_vision, "text": one_text, "tabular": one_tabular, "recommendation": one_recommendation}
 
 # %% ../nbs/12_applications.ipynb #a12ans00

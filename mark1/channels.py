@@ -215,8 +215,8 @@ def column_after(
 @exercise("moved-1", difficulty=2, hint="How many steps of 16 pixels are 48 pixels?", mistakes={
     "Units lie 16 pixels apart: 48 pixels are not 48 columns.": lambda: column_after(apart=1),
     "The picture moves to the right, and the maps move with it.": lambda: column_after(pixels=-48),
-    "The unit stays; what it sees has moved on.": lambda: column_after(pixels=0),
-    "That is how many columns it moves; in which column does it end?": lambda: column_after(column=0)})
+    "That is where it was, and it is how many columns it moves; add the two.":
+        lambda: column_after(pixels=0)})
 def column_of_the_eye() -> int:
     "48 pixels are three steps of 16: from column 3 to column 6."
     return column_after()

@@ -223,7 +223,9 @@ def build_faults(
     folders = (up for up in path.resolve().parents if up.name == ".devcontainer")
     root = next(folders, path.resolve().parent).parent
     opened = config.get("customizations", {}).get("codespaces", {}).get("openFiles", [])
-    faults += [f"{name} does not exist" for name in opened if not (root/name).exists()]
+    made = " ".join(str(value) for key, value in config.items() if key.endswith("Command"))
+    faults += [f"{name} does not exist" for name in opened # unless a command makes its folder
+               if not (root/name).exists() and Path(name).parts[0] not in re.findall(r"\w+", made)]
     dockerfile = folder/build.get("dockerfile", "nowhere")
     user = config.get("remoteUser", "root")
     if not dockerfile.is_file() or user == "root": return faults
