@@ -17,7 +17,7 @@ from cells import cell_record
 from execnb.nbio import read_nb
 from glossary import Term, link_terms, read_terms, with_anchors
 from mark1.workshop.notebook import WINGS, Chapter, find_chapters, is_imports, place_of, wing_of
-from markup import as_hugo_reads
+from markup import as_hugo_reads, spans
 from reference import module_entries
 
 PAGES, KEPT_PAGES = Path("_run/blog/content"), Path("_run/blog/pages.json") # below the repository
@@ -25,7 +25,6 @@ BADGE = re.compile(r"\[!\[[^\]]*\]\([^)]*\)\]\([^)]*\) ?") # a linked picture of
 WARNING = re.compile(r"/ipykernel_\d+/\S*: (\w*Warning)") # which names a file that is gone
 PLAIN = re.compile(r'<span class="(?:n|p|o|w|nb|bp|err)">([^<]*)</span>') # to which site.css gives no colour
 TITLE = re.compile(r"# (.+?)\n+> (.+)\n*|# (.+)\n*") # and the sentence below it
-CODE = re.compile(r"(^(?:```|~~~).*?^(?:```|~~~)|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
 PICTURE = re.compile(r"(!\[[^\]]*\]\()(?:<([^>]*)>|([^)\s]+))") # what it shows, and where it lies
 SHOWN = {".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp"} # by browsers
 START = {"title": "What Mark 1 is", # of the page of nbs/index.ipynb
@@ -95,7 +94,10 @@ def with_pictures(
     files:dict[str, bytes], # takes the pictures
 ) -> str: # Markdown
     "Name the pictures in a cell's text as the page has them. `ValueError` for one that is missing."
+    if "![" not in cell.source: return cell.source # as most cells
+    code = [span for span in spans(cell.source) if span.kind in ("block", "code")]
     def moved(found):
+        if any(span.start <= found.start() < span.end for span in code): return found[0]
         where = found[2] or found[3]
         if re.match(r"(?!attachment:)[a-z]+:|//|#", where): return found[0] # of another host: Hugo says so
         place = f"nbs/{chapter.place}, cell {number + 1}"
@@ -103,8 +105,7 @@ def with_pictures(
         name = f"picture-{number}-{sha256(content).hexdigest()[:8]}{ending}"
         files[name] = content
         return f"{found[1]}{name}"
-    parts = CODE.split(cell.source) # of which every second is code
-    return "".join(part if turn % 2 else PICTURE.sub(moved, part) for turn, part in enumerate(parts))
+    return PICTURE.sub(moved, cell.source)
 
 
 def is_prose(

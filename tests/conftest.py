@@ -139,6 +139,16 @@ def browser():
         browser.close()
 
 
+def reached_by_tab(page, times):
+    "Press Tab so many times; what has the focus then is named by its label, or by its text."
+    names = []
+    for _ in range(times):
+        page.keyboard.press("Tab")
+        names.append(page.evaluate("document.activeElement.labels?.[0]?.textContent.trim() "
+                                   "|| document.activeElement.textContent"))
+    return names
+
+
 # The table of faults
 
 def faults_listed():

@@ -23,7 +23,7 @@ from mark1.playground import (
     replay,
 )
 
-from conftest import ROOT
+from conftest import ROOT, reached_by_tab
 
 PROGRAM = ROOT/"mark1"/"perceptron.js"
 PATIENCE = 30_000 # milliseconds
@@ -260,12 +260,7 @@ def test_with_the_keyboard_alone(page_of, taught):
     picture = np.zeros((20, 20), bool)
     picture[10, 10:12] = True
     assert spoken(page) == description(replay(recording), picture)
-    names = []
-    for _ in range(6):
-        page.keyboard.press("Tab")
-        names.append(page.evaluate("document.activeElement.labels?.[0]?.textContent.trim() "
-                                   "|| document.activeElement.textContent"))
-    assert names == ["Show", "Clear", "This is", "Teach", "Replay", "Lessons"]
+    assert reached_by_tab(page, 6) == ["Show", "Clear", "This is", "Teach", "Replay", "Lessons"]
     page.keyboard.press("Home") # of the slider
     assert page.get_by_text("before the first lesson").is_visible()
     page.keyboard.press("ArrowRight")

@@ -31,7 +31,7 @@ from PIL import Image
 from playwright.sync_api import expect
 from pypdf import PdfReader
 
-from conftest import PATIENCE, ROOT, Quiet
+from conftest import PATIENCE, ROOT, Quiet, reached_by_tab
 
 TOOLS = ROOT/"_run"/"tools"/"node_modules"
 expect.set_options(timeout=PATIENCE*1000)
@@ -795,12 +795,7 @@ def test_the_playground_is_played_by_keys_alone_and_is_still_where_that_is_asked
     picture[10, 10:12] = True
     said = figure.locator("[aria-live]")
     assert said.inner_text() == description(replay(recording), picture)
-    names = []
-    for _ in range(6):
-        page.keyboard.press("Tab")
-        names.append(page.evaluate("document.activeElement.labels?.[0]?.textContent.trim() "
-                                   "|| document.activeElement.textContent"))
-    assert names == ["Show", "Clear", "This is", "Teach", "Replay", "Lessons"]
+    assert reached_by_tab(page, 6) == ["Show", "Clear", "This is", "Teach", "Replay", "Lessons"]
     page.keyboard.press("Home") # of the slider
     assert figure.get_by_text("before the first lesson").is_visible()
     page.keyboard.press("Shift+Tab")
