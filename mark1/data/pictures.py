@@ -19,11 +19,18 @@ from PIL import Image, ImageCms, ImageOps, features
 def in_8_bits(
     picture:Image.Image, # of a mode with 16 or 32 bits
 ) -> Image.Image: # mode L
-    "Scale a grey picture to 0 to 255: from 16 bits, from the range 0 to 1, or as it is where it fits."
+    """Scale a grey picture to 0 to 255: from 16 bits, from the range 0 to 1, or as it is where it fits.
+
+    What lies a little outside of its range, as after a resizing, is cut off. `ValueError` for any other range.
+    """
     pixels = np.nan_to_num(np.asarray(picture).astype(np.float64))
-    if picture.mode.startswith("I;16") or picture.mode == "I" and pixels.max() > 255:
+    low, high = (pixels.min(), pixels.max()) if pixels.size else (0, 0)
+    if picture.mode.startswith("I;16") or picture.mode == "I" and 255 < high < 65536:
         pixels = pixels/257
-    if picture.mode == "F" and pixels.max() <= 1: pixels = pixels*255
+    if picture.mode == "F" and high <= 2: pixels = pixels*255
+    if not -255 < pixels.min(initial=0) <= pixels.max(initial=0) < 510:
+        raise ValueError(f"the numbers of the picture reach from {low:g} to {high:g}; "
+                         "scale them to 0 to 1, to 255, or in whole numbers to 65535")
     return Image.fromarray(pixels.clip(0, 255).round().astype(np.uint8))
 
 def as_srgb(
@@ -98,11 +105,13 @@ def check_pictures(
 ) -> list[Path]: # all pictures, sorted
     """List the pictures in `folder`. `FileNotFoundError` for none, `ValueError` for one that cannot be read.
 
-    A warning names those that are left out, as their form cannot be read here.
+    Names that begin with a dot are passed over, as fastai does it. A warning names those that are left out,
+    as their form cannot be read here.
     """
     left_out = []
     if paths is None:
-        files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
+        files = sorted(path for path in Path(folder).rglob("*") if path.is_file()
+                       and not any(part.startswith(".") for part in path.relative_to(folder).parts))
         paths = [path for path in files if path.suffix.lower() in PICTURES]
         left_out = [path for path in files if path.suffix.lower() in UNREADABLE.keys() - PICTURES]
     forms = " and ".join(sorted({UNREADABLE[path.suffix.lower()] for path in left_out}))
