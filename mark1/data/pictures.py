@@ -21,7 +21,8 @@ def in_8_bits(
 ) -> Image.Image: # mode L
     """Scale a grey picture to 0 to 255: from 16 bits, from the range 0 to 1, or as it is where it fits.
 
-    What lies a little outside of its range, as after a resizing, is cut off. `ValueError` for any other range.
+    What lies a little outside of its range, as after a resizing, is cut off. `ValueError` for any other
+    range.
     """
     pixels = np.nan_to_num(np.asarray(picture).astype(np.float64))
     low, high = (pixels.min(), pixels.max()) if pixels.size else (0, 0)
