@@ -176,7 +176,9 @@ def in_per_cent(
     tolerance:float, # as for `exercise`
 ) -> bool:
     "Say whether an answer is a hundred times a share that is wanted."
-    try: return bool(np.all(np.abs(wanted) < 1)) and agree(as_array(given)/100, wanted, tolerance)
+    try:
+        with np.errstate(invalid="ignore"): # infinite answers
+            return bool(np.all(np.abs(wanted) < 1)) and agree(as_array(given)/100, wanted, tolerance)
     except (TypeError, ValueError): return False # words, lists of unequal length, things of other kinds
 
 # %% ../nbs/18_exercises.ipynb #c7983s2b

@@ -18,7 +18,7 @@ from urllib.parse import quote
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import assume, given, settings, strategies as st
+from hypothesis import assume, example, given, settings, strategies as st
 from hypothesis.configuration import set_hypothesis_home_dir
 from mark1.data.downloads import listed_sums, why_refused
 from mark1.data.files import checksum, did_you_mean, hide_password, staged
@@ -46,12 +46,7 @@ MANY = os.environ.get("MARK1_EXAMPLES") # set by the last test
 settings.register_profile("mark1", deadline=None, database=None, derandomize=not MANY,
                           max_examples=int(MANY or 40))
 settings.load_profile("mark1")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def kept_elsewhere(tmp_path_factory):
-    "Have hypothesis keep its tables of characters outside of the repository."
-    set_hypothesis_home_dir(tmp_path_factory.mktemp("hypothesis"))
+set_hypothesis_home_dir(os.devnull) # nothing is kept, least of all in the repository
 
 
 NAMES = st.text(string.ascii_letters + string.digits + "-_.", min_size=1, max_size=12).filter(
@@ -195,6 +190,7 @@ def test_no_member_of_an_archive_leaves_its_folder(parts, absolute):
 @given(st.binary(max_size=9), NAMES, st.sampled_from(["{0}  {1}", "{0} *x/{1}", "SHA256 ({1}) = {0}",
                                                       "SHA2-256({1})= {0}", "SHA256  {2}  C:\\{1}"]),
        st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]), st.sampled_from(["\n", "\r\n"]))
+@example(b"", "X", "{0} *x/{1}", "utf-8", "\n") # a folder of another file has the name
 def test_a_checksum_is_read_from_any_form(content, name, form, encoding, end):
     digest = hashlib.sha256(content).hexdigest()
     lines = [form.format("0"*64, name + "x", "0"*64), form.format(digest, name, digest.upper()), ""]
@@ -297,7 +293,7 @@ def test_any_picture_becomes_rgb_and_upright(mode, width, height, turned):
 
 
 @pytest.mark.slow
-def test_each_rule_with_two_thousand_other_inputs():
+def test_each_rule_with_two_thousand_other_inputs(tmp_path):
     names = {**os.environ, "MARK1_EXAMPLES": "2000"}
-    done = typed([BIN/"pytest", "-q", __file__], cwd=ROOT, env=names, timeout=3600)
+    done = typed([BIN/"pytest", "-q", "--basetemp", tmp_path/"own", __file__], cwd=ROOT, env=names, timeout=3600)
     assert done.returncode == 0, done.stdout

@@ -208,7 +208,8 @@ def listed_sums(
     text = re.sub(r"\b(?:[0-9a-f]{2} ){31}[0-9a-f]{2}\b", lambda pairs: pairs[0].replace(" ", ""), text)
     found = [(line, digest) for line in text.splitlines()
              for digest in re.findall(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])", line)]
-    own = {digest for line, digest in found if name.lower() in re.split(r"[\s()*/\\=]+", line)}
+    names = lambda line: [re.split(r"[/\\]", path)[-1] for path in re.split(r"[\s()*=]+", line)]
+    own = {digest for line, digest in found if name.lower() in names(line)}
     return own or {digest for _, digest in found}
 
 def check_mirrored(
