@@ -295,5 +295,6 @@ def test_any_picture_becomes_rgb_and_upright(mode, width, height, turned):
 @pytest.mark.slow
 def test_each_rule_with_two_thousand_other_inputs(tmp_path):
     names = {**os.environ, "MARK1_EXAMPLES": "2000"}
-    done = typed([BIN/"pytest", "-q", "--basetemp", tmp_path/"own", __file__], cwd=ROOT, env=names, timeout=3600)
+    words = [BIN/"pytest", "-q", "--basetemp", tmp_path/"own", __file__]
+    done = typed(words, cwd=ROOT, env=names, timeout=3600)
     assert done.returncode == 0, done.stdout
