@@ -58,6 +58,7 @@ def picture_dls(
                       splitter=IndexSplitter(np.flatnonzero(held)), item_tfms=Resize(64))
     return block.dataloaders(range(len(labels)), bs=32, num_workers=0)
 
+# %% ../nbs/12_applications.ipynb #a12pica
 def held_out_error(
     learn:Learner, # trained
 ) -> float: # its first metric
@@ -364,6 +365,7 @@ def four_gap() -> str:
     filled = as_features(table, "y", np.array([False, False, False, True, True]))[0].x[2]
     return {1.: "rows to train on", 9.: "held-out rows"}.get(filled, "all rows")
 
+# %% ../nbs/12_applications.ipynb #a12ansa
 @exercise("four-3", difficulty=3,
           hint="Bring all texts into one form before you compare, and look them up in a set.",
           cases=[(["Good tea", "bad tea"], ["good tea", "fine"]), (["a", "B", "a"], ["A", "c"]),

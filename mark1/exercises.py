@@ -273,6 +273,7 @@ def first_answer(
     answers = (event["answer"] for event in kept() if event["exercise"] == name)
     return next((answer for answer in answers if answer), "")
 
+# %% ../nbs/18_exercises.ipynb #5b5c40a
 def check(
     name:str, # of an exercise
     answer:object, # a value, or a function where one is asked for; `...` while there is none
@@ -314,6 +315,7 @@ def solution(
     first = f" Your first answer was {first_answer(this.name)}." if first_answer(this.name) else ""
     print(f"{this.name}:{value} {inspect.getdoc(this.solve) or ''}{first}\n\n{code(this.solve)}")
 
+# %% ../nbs/18_exercises.ipynb #5b5c4sa
 def code(
     function:Callable,
 ) -> str: # without its decorators; '' where it cannot be had

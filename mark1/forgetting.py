@@ -377,6 +377,7 @@ def items_to_add(n, s):
     "From m = s·(n + m) follows m = n·s/(1 - s)."
     return n*s/(1 - s)
 
+# %% ../nbs/10_forgetting.ipynb #8c951ea
 @exercise("frozen-1", difficulty=2,
           hint="Compare state_dict() before and after; small_network(norm=False) makes the difference plain.",
           mistakes={

@@ -186,6 +186,7 @@ def photographs_behind(
     so each photograph counts once."""
     return distinct(names[square] for square in patches)
 
+# %% ../nbs/07_layers.ipynb #l07ansa
 @exercise("shuffle-1", difficulty=2,
           hint="Shuffling moves weights to other places; it changes none of them.", mistakes={
     "Each activation is a sum of products; other pixels now meet other weights.": lambda: "its activations",

@@ -279,6 +279,7 @@ def covered(combine) -> Callable: # from side, size, places and drops to a numbe
         return [float(combine(hiding(pixel), len(places))) for pixel in range(side)]
     return of_row
 
+# %% ../nbs/07_occlusion.ipynb #0cc100a
 @exercise("hide-2", difficulty=3, cases=some_rows(),
           hint="For each pixel, collect the drops of the squares that begin at most size - 1 before it.",
           mistakes={
@@ -313,6 +314,7 @@ def some_signals(
     by_hand = [([1, 1, -1], [2, -3, 5]), ([-1, -2], [3, 4]), ([1, 2], [-3, -4])]
     return by_hand + [(draw(size), draw(size)) for size in rng.integers(3, 9, count)]
 
+# %% ../nbs/07_occlusion.ipynb #4539e4a
 @exercise("rules-1", difficulty=2, cases=some_signals(),
           hint="Which of the two does the deconvnet look at: what the ReLU received, or what comes back?",
           mistakes={

@@ -228,6 +228,7 @@ def some_flags(
     sizes = rng.integers(5, 30, count)
     return by_hand + [tuple(rng.binomial(1, .4, (2, size)).tolist()) for size in sizes]
 
+# %% ../nbs/05_overfitting.ipynb #710839a
 @exercise("newly-1", difficulty=2,
           hint="Newly wrong: right then and wrong now. zip(then, now) goes through both lists at once.",
           cases=some_flags(), mistakes={
@@ -304,6 +305,7 @@ def stopping(
         if waited == patience: return epoch
     return len(losses) - 1
 
+# %% ../nbs/05_overfitting.ipynb #ovf0paa
 @exercise("patience-1", difficulty=3,
           hint="Keep the lowest loss so far, and how many epochs ago it was.", cases=some_losses(), mistakes={
     "That compares with the epoch before; the lowest of all before counts.":

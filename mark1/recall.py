@@ -167,6 +167,7 @@ def some_answers():
 def recalls(targets, predicted):
     return pd.Series(targets == predicted).groupby(targets).mean()
 
+# %% ../nbs/03_recall.ipynb #76a76aa
 @exercise("recall-1", difficulty=2,
           hint="np.unique(targets) lists the classes; predicted[targets == 'cat'] is "
                "what was said of the cats.",

@@ -287,6 +287,7 @@ def rate_bias(s, n, penalty):
     "It is as if there were `penalty` more ratings that lie just at the mean."
     return s/(n + penalty)
 
+# %% ../nbs/13_recommendation.ipynb #r13ansa
 @exercise("rate-3", difficulty=2, hint="What are the bias and the factors of somebody who was never seen?",
           mistakes={
     "The film is known, and its bias counts for everybody.": lambda: "mean",

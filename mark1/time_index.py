@@ -235,6 +235,7 @@ def some_dates(
     shapes = zip(rng.integers(8, 30, count), rng.choice([.15, .2, .25, .45], count).tolist())
     return by_hand + [(rng.choice(2000, size=size, replace=False).tolist(), share) for size, share in shapes]
 
+# %% ../nbs/05_time_index.ipynb #0b6593a
 @exercise("latest-1", difficulty=2,
           hint="np.argsort(dates) lists the positions from the earliest date to the latest.",
           cases=some_dates(), mistakes={
@@ -273,6 +274,7 @@ def months_on(
     "Carry whole years from the month to the year."
     return [year + (month - 1)//12, (month - 1) % 12 + 1]
 
+# %% ../nbs/05_time_index.ipynb #tix0ana
 @exercise("fiscal-1", difficulty=3,
           hint="The fiscal year begins twelve months before its end, with the month after `last`. "
                "How many months later does the quarter begin?",

@@ -43,6 +43,7 @@ def check_when(
         raise ValueError(f"when is in periods of {when.freqstr} and known in {known.index.freqstr}; "
                          "ask for periods of the same kind")
 
+# %% ../nbs/05_time_series.ipynb #ca810aa
 def repeat_last_year(
     known:pd.Series, # values by period, gaps allowed
     when:pd.PeriodIndex, # periods to forecast
@@ -256,6 +257,7 @@ def sides_known(
               for (split, _), (train, valid) in splits.items() if split == "random"]
     return np.concatenate(beside, axis=1).sum(axis=0)
 
+# %% ../nbs/05_time_series.ipynb #938a01a
 @exercise("neighbour-1", difficulty=2,
           hint="How likely is it that the month before is trained on? And the one after as well?",
           tolerance=.02, mistakes={
@@ -315,6 +317,7 @@ def some_months(
     by_hand = [([*range(1, 14)], 2), ([*range(24)], 12), ([*range(36, 0, -1)], 25), ([5]*12 + [9], 13)]
     return by_hand + [(rng.integers(100, size=size).tolist(), ahead) for size, ahead in lengths]
 
+# %% ../nbs/05_time_series.ipynb #48b71ca
 @exercise("season-1", difficulty=3,
           hint="known[-12:] is the last year; what follows it when more than twelve months are asked for?",
           cases=some_months(), mistakes={

@@ -179,6 +179,7 @@ def rank_gain(hits):
     "The place counts by its logarithm, so the first places differ most."
     return float(sum(hit/np.log2(place + 2) for place, hit in enumerate(hits)))
 
+# %% ../nbs/13_top_ten.ipynb #r13bana
 @exercise("rank-3", difficulty=2, hint="How many times must you halve 1,024 to come to 16?",
           mistakes={"That is the share of people; its logarithm is asked for.": lambda: 16/1024,
                     "That is the natural logarithm; bits halve, so take the one to base 2.":

@@ -236,6 +236,7 @@ def is_complete(*split) -> bool:
     return {*split[0], *split[1], *split[2]} == {*range(split[3])}
 def share(one, other) -> bool: return not {*one}.isdisjoint(other)
 
+# %% ../nbs/04_validation.ipynb #b6e2f8a
 @exercise("parts-1", difficulty=2, hint="Put the three lists together. What must they be, in order?",
           cases=some_splits(), mistakes={
     "Sizes that add up are not enough: an item in two parts can hide one that is lost.":

@@ -341,6 +341,7 @@ def some_rounds(
 
 def by_rounds(mine, its): return np.array(mine)/np.array(its)
 
+# %% ../nbs/11_zoo.ipynb #853e4ba
 @exercise("rounds-1", difficulty=2,
           hint="zip(mine, reference) goes through both at once; np.median takes the middle.",
           cases=some_rounds(), mistakes={
@@ -383,6 +384,7 @@ def not_beaten(beats):
         return [at for at, (u, b) in enumerate(pairs) if not any(beats(t, u, a, b) for t, a in pairs)]
     return choose
 
+# %% ../nbs/11_zoo.ipynb #ba3c26a
 @exercise("front-1", difficulty=3,
           hint="For each network look for one that is no slower, no less accurate, "
                "and better in one of the two.",
