@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['FAMILIES', 'fold_of', 'picture_dls', 'held_out_error', 'dumb_share', 'reviews', 'check_texts', 'mend',
-           'drop_repeated', 'review_dls', 'small_lstm', 'plain_text', 'table_to_classify', 'as_features', 'table_dls',
-           'boosted_trees', 'rating_dls', 'item_means', 'error_in_stars', 'parts_of', 'draw_parts', 'draw_families',
-           'one_vision', 'one_text', 'one_tabular', 'one_recommendation']
+           'drop_repeated', 'review_dls', 'small_lstm', 'plain_text', 'table_to_classify', 'check_table',
+           'fill_numbers', 'as_features', 'table_dls', 'boosted_trees', 'rating_dls', 'item_means', 'error_in_stars',
+           'parts_of', 'draw_parts', 'draw_families', 'one_vision', 'one_text', 'one_tabular', 'one_recommendation']
 
 # %% ../nbs/12_applications.ipynb #a12imp00
 import warnings
@@ -58,6 +58,7 @@ def picture_dls(
                       splitter=IndexSplitter(np.flatnonzero(held)), item_tfms=Resize(64))
     return block.dataloaders(range(len(labels)), bs=32, num_workers=0)
 
+# %% ../nbs/12_applications.ipynb #a12pica
 def held_out_error(
     learn:Learner, # trained
 ) -> float: # its first metric
@@ -160,6 +161,37 @@ def table_to_classify(
     "Get a table in the form that `MARK1_DATA` asks for: loans, or people of a census."
     return (load("loans"), "Status") if data_form() == "packaged" else (load("adult_sample"), "salary")
 
+# %% ../nbs/12_applications.ipynb #a12tas1a
+def check_table(
+    table:pd.DataFrame,
+    target:str, # the column to predict
+    held:np.ndarray, # (N,) True for the held out
+):
+    "Check that a table has something to learn. `ValueError` with what it lacks."
+    if target not in table: raise ValueError(f"the table has no column {target!r} to predict")
+    if len(held) != len(table):
+        raise ValueError(f"held has {len(held)} entries and the table {len(table)} rows; make them equal")
+    if table[target].isna().any():
+        raise ValueError(f"{table[target].isna().sum()} entries of {target!r} are missing; drop these rows")
+    if table.loc[~held, target].nunique() < 2:
+        raise ValueError(f"{target!r} has one value only in the rows to train on; there is nothing to learn")
+
+# %% ../nbs/12_applications.ipynb #a12tasa
+def fill_numbers(
+    table:pd.DataFrame, # changed in place
+    numbers:list[str], # columns
+    held:np.ndarray, # (N,) True for the held out
+) -> list[str]: # columns that are new: where a number was missing, 'True' or 'False'
+    "Fill the gaps of numbers with the median of the rows to train on. `ValueError` for an empty column."
+    gaps = table[numbers].isna()
+    middle = table.loc[~held, numbers].median()
+    empty = [name for name in numbers if np.isnan(middle[name])]
+    if empty: raise ValueError(f"the column {empty[0]!r} is empty in the rows to train on; leave it out")
+    table[numbers] = table[numbers].fillna(middle).astype(float)
+    missing = {f"{name} missing": gaps[name].astype(str) for name in numbers if gaps[name].any()}
+    for name, column in missing.items(): table[name] = column
+    return list(missing)
+
 # %% ../nbs/12_applications.ipynb #a12tas1b
 def as_features(
     table:pd.DataFrame, # with any index
@@ -171,25 +203,12 @@ def as_features(
     A category that is new in the held-out rows becomes a gap, and a line says so.
     `ValueError` for a target that is missing, has gaps, or has one value only in the rows to train on.
     """
-    if target not in table: raise ValueError(f"the table has no column {target!r} to predict")
-    if len(held) != len(table):
-        raise ValueError(f"held has {len(held)} entries and the table {len(table)} rows; make them equal")
     held = np.asarray(held, dtype=bool)
+    check_table(table, target, held)
     table = table.reset_index(drop=True)
-    if table[target].isna().any():
-        raise ValueError(f"{table[target].isna().sum()} entries of {target!r} are missing; drop these rows")
-    if table.loc[~held, target].nunique() < 2:
-        raise ValueError(f"{target!r} has one value only in the rows to train on; there is nothing to learn")
     numbers = [name for name in table.select_dtypes("number") if name != target]
     categories = [name for name in table if name not in (*numbers, target)]
-    gaps = table[numbers].isna()
-    middle = table.loc[~held, numbers].median()
-    empty = [name for name in numbers if np.isnan(middle[name])]
-    if empty: raise ValueError(f"the column {empty[0]!r} is empty in the rows to train on; leave it out")
-    table[numbers] = table[numbers].fillna(middle).astype(float)
-    for name in [name for name in numbers if gaps[name].any()]:
-        table[f"{name} missing"] = gaps[name].astype(str)
-        categories.append(f"{name} missing")
+    categories += fill_numbers(table, numbers, held)
     table[categories] = table[categories].astype(object)
     for name in categories:
         new = held & table[name].notna() & ~table[name].isin(table.loc[~held, name])
@@ -364,6 +383,7 @@ def four_gap() -> str:
     filled = as_features(table, "y", np.array([False, False, False, True, True]))[0].x[2]
     return {1.: "rows to train on", 9.: "held-out rows"}.get(filled, "all rows")
 
+# %% ../nbs/12_applications.ipynb #a12ansa
 @exercise("four-3", difficulty=3,
           hint="Bring all texts into one form before you compare, and look them up in a set.",
           cases=[(["Good tea", "bad tea"], ["good tea", "fine"]), (["a", "B", "a"], ["A", "c"]),

@@ -97,6 +97,7 @@ def still_changes() -> str:
     if changed == {"running_mean", "running_var"}: return "mean and variance"
     return "all four" if len(changed) == 4 else "scale and shift" if changed else "nothing"
 
+# %% ../nbs/06_batch_norm.ipynb #b06ansa
 @exercise("apart-1", difficulty=2,
           hint="Take the five away from each count: what is left is wrong with one model alone.", mistakes={
     "That is by how many the counts differ; both kinds of disagreement tell the two apart.": lambda: 10 - 6,
@@ -118,6 +119,7 @@ def some_batches(
     draw = lambda: (rng.normal(), rng.normal(1, 2, rng.integers(2, 12)).tolist(), rng.uniform(.05, .6))
     return by_hand + [draw() for _ in range(count)]
 
+# %% ../nbs/06_batch_norm.ipynb #7db39ea
 @exercise("running-1", difficulty=3,
           hint="Go through the means in order; new = old + momentum · (mean − old).",
           cases=some_batches(), mistakes={

@@ -170,6 +170,8 @@ def near(one, other, tolerance) -> bool:
     return all(abs(p - q) <= tolerance for (_, p), (_, q) in zip(one, other))
 
 CUP = [("cup", .6), ("bowl", .3)]
+
+# %% ../nbs/11_card.ipynb #c11ansa
 @exercise("agree-1", difficulty=2,
           hint="Compare the lists of classes first, then each pair of probabilities by abs(p - q).",
           cases=[(CUP, CUP, .01), (CUP, [("cup", .605), ("bowl", .305)], .01),
@@ -192,6 +194,7 @@ def as_whole(x) -> int: return struct.unpack("<I", struct.pack("<f", x))[0]
 
 def as_number(whole) -> float: return struct.unpack("<f", struct.pack("<I", whole))[0]
 
+# %% ../nbs/11_card.ipynb #c11ansb
 @exercise("flip-1", difficulty=3,
           hint="The sign ^ flips the bits of one whole number where the other has a 1.",
           cases=[(1., 31), (1., 23), (.5, 22), (-3., 0), (0.1, 30), (2., 24), (5., 31)], mistakes={

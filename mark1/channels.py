@@ -212,6 +212,7 @@ def column_after(
     "Find the column in which a thing is after a picture has moved to the right."
     return column + pixels//apart
 
+# %% ../nbs/07_channels.ipynb #c07ansa
 @exercise("moved-1", difficulty=2, hint="How many steps of 16 pixels are 48 pixels?", mistakes={
     "Units lie 16 pixels apart: 48 pixels are not 48 columns.": lambda: column_after(apart=1),
     "The picture moves to the right, and the maps move with it.": lambda: column_after(pixels=-48),
@@ -243,6 +244,7 @@ def laid(
         return [bend(sum(weight*pixel for weight, pixel in zip(weights, row[place:]))) for place in places]
     return on
 
+# %% ../nbs/07_channels.ipynb #c07ansb
 @exercise("channel-1", difficulty=3, cases=some_filters(),
           hint="There are len(row) - len(weights) + 1 places. Take the sum at each, then max(…, 0).",
           mistakes={

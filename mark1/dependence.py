@@ -82,6 +82,7 @@ def shape_of(
     "Look up the shape of what a recorded operation gives."
     return tuple(node.meta["val"].shape)
 
+# %% ../nbs/07_dependence.ipynb #85d136a
 def refuse(
     name:str, node:fx.Node,
 ):
@@ -176,6 +177,7 @@ def windows(
         tables.append(window(after, before, **own).T if transposed else window(before, after, **own))
     return tables
 
+# %% ../nbs/07_dependence.ipynb #340d60a
 def parts(
     size:int, out:int, # places before and after
 ) -> np.ndarray: # (out, size) bool
@@ -483,6 +485,7 @@ def seen_by_two_windows() -> int:
     "The first window has the numbers 0, 1 and 2, the second 2, 3 and 4."
     return seen_by(pooled, 0, 1)
 
+# %% ../nbs/07_dependence.ipynb #d07ansa
 def in_groups(
     x:Tensor, # (1, 1, 12)
     groups:int=3,
@@ -519,6 +522,7 @@ def some_pairs(
     by_hand = [([[1, 1, 0], [0, 1, 1]], [[0, 1]]), ([[1, 0], [1, 1]], [[1, 1], [1, 0]])]
     return by_hand + [at_random() for _ in range(count)]
 
+# %% ../nbs/07_dependence.ipynb #d07ansb
 @exercise("after-1", difficulty=3, cases=some_pairs(),
           hint="For each result of the second step, join the rows of the first that it depends on.",
           mistakes={

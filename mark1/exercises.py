@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['EXERCISES', 'LATEST', 'GUESSES', 'exercise', 'results', 'as_array', 'form', 'agree', 'shown', 'declared', 'find',
            'is_blank', 'in_per_cent', 'judge', 'first_difference', 'learner_file', 'keep', 'kept', 'first_answer',
-           'check', 'hint', 'solution', 'code', 'progress', 'guess', 'reveal', 'prove']
+           'check', 'hint', 'solution', 'code', 'progress', 'guess', 'reveal', 'check_declaration', 'prove']
 
 # %% ../nbs/18_exercises.ipynb #184f6ae6
 import ast
@@ -275,6 +275,7 @@ def first_answer(
     answers = (event["answer"] for event in kept() if event["exercise"] == name)
     return next((answer for answer in answers if answer), "")
 
+# %% ../nbs/18_exercises.ipynb #5b5c40a
 def check(
     name:str, # of an exercise
     answer:object, # a value, or a function where one is asked for; `...` while there is none
@@ -316,6 +317,7 @@ def solution(
     first = f" Your first answer was {first_answer(this.name)}." if first_answer(this.name) else ""
     print(f"{this.name}:{value} {inspect.getdoc(this.solve) or ''}{first}\n\n{code(this.solve)}")
 
+# %% ../nbs/18_exercises.ipynb #5b5c4sa
 def code(
     function:Callable,
 ) -> str: # without its decorators; '' where it cannot be had
@@ -356,6 +358,21 @@ def reveal(
     said = f"; you guessed {GUESSES[name]}" if name in GUESSES else ""
     print(f"{name}: {shown(result)}{said}.")
 
+# %% ../nbs/18_exercises.ipynb #a80484a0
+def check_declaration(
+    this:exercise,
+):
+    "Check that an exercise is declared in full. `AssertionError` with what it lacks."
+    name = this.name
+    explained = this.hint.strip() and inspect.getdoc(this.solve)
+    assert explained, f"{name}: the hint or the solution's docstring is missing"
+    assert this.mistakes, f"{name}: no known mistake"
+    assert this.difficulty in (1, 2, 3), f"{name}: its difficulty is {this.difficulty}; give 1, 2 or 3"
+    calls = any(isinstance(node, ast.Call) for node in ast.walk(ast.parse(code(this.solve))))
+    assert this.cases is not None or calls, f"{name}: the solution is typed in, not computed"
+    usable = [result for result in this.wanted if not isinstance(result, Exception)]
+    assert usable, f"{name}: there is no case that the solution can do"
+
 # %% ../nbs/18_exercises.ipynb #a8048460
 def prove(
     name:str, # of an exercise
@@ -366,14 +383,7 @@ def prove(
     """
     this = find(name)
     is_function = this.cases is not None
-    explained = this.hint.strip() and inspect.getdoc(this.solve)
-    assert explained, f"{name}: the hint or the solution's docstring is missing"
-    assert this.mistakes, f"{name}: no known mistake"
-    assert this.difficulty in (1, 2, 3), f"{name}: its difficulty is {this.difficulty}; give 1, 2 or 3"
-    calls = any(isinstance(node, ast.Call) for node in ast.walk(ast.parse(code(this.solve))))
-    assert is_function or calls, f"{name}: the solution is typed in, not computed"
-    usable = [result for result in this.wanted if not isinstance(result, Exception)]
-    assert usable, f"{name}: there is no case that the solution can do"
+    check_declaration(this)
 
     def expect(answer, kind, text, what):
         got = judge(name, answer)

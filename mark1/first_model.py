@@ -179,6 +179,19 @@ def _predicted(learn):
     with learn.no_bar(): probabilities, _ = learn.get_preds()
     return [learn.dls.vocab[index] for index in probabilities.argmax(1)]
 
+# %% ../nbs/01_first_model.ipynb #f1fols1e
+def _check_known(labels, held_out, fold):
+    "Refuse a fold that holds out all pictures with a label. `ValueError`."
+    unseen = {*labels[held_out]} - {*np.delete(labels, held_out)}
+    if unseen:
+        raise ValueError(f"fold {fold} holds out all pictures with the label {unseen.pop()!r}; "
+                         "add pictures with that label, or choose another seed")
+
+def _block(label_func, held_out, size):
+    "Describe pictures that are labelled by their names, and of which some are held out."
+    return DataBlock((ImageBlock(UprightImage), CategoryBlock), get_y=lambda path: label_func(path.name),
+                     splitter=IndexSplitter(held_out), item_tfms=Resize(size))
+
 # %% ../nbs/01_first_model.ipynb #f1folds2
 def held_out_once(
     paths:list, # pictures, as paths or as text
@@ -191,10 +204,7 @@ def held_out_once(
     num_workers:int=0, # processes that load pictures; for a few hundred, none is quickest
     seed:int=42, # of the folds, and, with the fold's number, of the training
 ) -> pd.DataFrame: # columns path, fold, label, predicted; a row for each picture held out
-    """Predict each picture with a network that never saw it.
-
-    `ValueError` for folds or batches that cannot be, and for labels that are missing, alone or all the same.
-    """
+    "Predict each picture with a network that never saw it. `ValueError` for impossible folds or labels."
     paths = [Path(path) for path in paths]
     fold_of, chosen = _folds(len(paths), folds, only, batch, seed)
     labels = np.array(_labels(paths, label_func), dtype=object)
@@ -202,16 +212,11 @@ def held_out_once(
     for fold in chosen:
         set_seed(seed + fold, reproducible=True)
         held_out = np.flatnonzero(fold_of == fold)
-        unseen = set(labels[held_out]) - set(labels[fold_of != fold])
-        if unseen:
-            raise ValueError(f"fold {fold} holds out all pictures with the label {unseen.pop()!r}; "
-                             "add pictures with that label, or choose another seed")
-        block = DataBlock((ImageBlock(UprightImage), CategoryBlock), get_y=lambda path: label_func(path.name),
-                          splitter=IndexSplitter(held_out), item_tfms=Resize(size))
+        _check_known(labels, held_out, fold)
+        block = _block(label_func, held_out, size)
         learn = train(block.dataloaders(paths, bs=batch, num_workers=num_workers))
-        rows = [paths[index] for index in held_out]
-        parts.append(pd.DataFrame({"path": rows, "fold": fold, "label": labels[held_out].tolist(),
-                                   "predicted": _predicted(learn)}))
+        rows = dict(path=[paths[index] for index in held_out], fold=fold, label=labels[held_out].tolist())
+        parts.append(pd.DataFrame({**rows, "predicted": _predicted(learn)}))
     return pd.concat(parts, ignore_index=True)
 
 # %% ../nbs/01_first_model.ipynb #3415ca57

@@ -273,6 +273,7 @@ def _guesses(seed):
     true = rng.normal(4, 1, n).round(1)
     return true, (true + rng.normal(0, spread, n)).round(1), rng.normal(4.5, 1, 2*n).round(1)
 
+# %% ../nbs/02_learning.ipynb #dfdd3da
 @exercise("skill-1", difficulty=3,
           hint="Two sums of squares: of true less estimated, and of true less the mean of known.",
           cases=[(np.array([3., 4., 6.]), np.array([4., 5., 7.]), np.array([3., 5.])), # each 1 too high

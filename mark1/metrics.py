@@ -214,6 +214,7 @@ def some_logits():
 
 def of_right(numbers, targets): return numbers[range(len(targets)), targets]
 
+# %% ../nbs/03_metrics.ipynb #6bdb92a
 @exercise("nats-1", difficulty=2,
           hint="logits.softmax(1) gives probabilities, "
                "and p[range(len(targets)), targets] those of the right classes.",

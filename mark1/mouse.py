@@ -425,6 +425,7 @@ def windows_cut() -> int:
     "Two of the 250 before the pause, seven of the 780 after it; fifty and eighty events are dropped."
     return len(windows(session_with_pause(), count=100))
 
+# %% ../nbs/09_mouse.ipynb #m9ansa
 @exercise("keeps-1", hint="Which picture stays the same when every step is turned round?", mistakes={
     "The line lies on the same pixels, whichever way it is drawn.": lambda: "path",
     "The dots lie as far apart as before, in the other order.": lambda: "points",
@@ -445,6 +446,7 @@ def made_pairs():
     table = table[table.maker != "straight bot"]
     return events, table, split_people(table)
 
+# %% ../nbs/09_mouse.ipynb #m9ansb
 def retrained(size, seeds=3):
     "Train on pictures by points of a size; give the share wrong, the mean of some starts."
     events, table, held_out = made_pairs()

@@ -198,6 +198,7 @@ def share_right_of_alarms():
     "Strangers raise 7.5 alarms and owners 22.5: three of four alarms are false, because owners are many."
     return alarms_right(10, 90, .25, .25)
 
+# %% ../nbs/09_owner.ipynb #o9ansa
 def wrong_by_place(columns, split, seed=0):
     "Name made people by where they were; give the share wrong of what is held out."
     people, _ = clean_events(traces().query("maker == 'person'"))

@@ -290,7 +290,7 @@ def turn_where_wrong(dials, fires, target):
     "A step in the direction of the target, for units that fire, where the lamp is wrong."
     return dials + target*fires if target*(dials @ fires) <= 0 else dials
 
-
+# %% ../nbs/14_perceptron.ipynb #p14ansa
 def count_readers(
     association_units:int,
 ) -> int: # of five machines

@@ -282,6 +282,7 @@ def lit_lamps(names, sums):
     "Each lamp looks at its own sum alone, so any number of them may be lit."
     return "".join(name for name, total in zip(names, sums) if total > 0)
 
+# %% ../nbs/14_playground.ipynb #y14ansa
 @exercise("lesson-1", difficulty=3,
           hint="Go through range(len(recording['lessons']) + 1), and stop where the share is 1.", mistakes={
     "That is the whole training; the last round has no mistake, so all were right before it.":

@@ -95,14 +95,13 @@ def draw_thresholds(
     dots.plot(values[sick], 1 + scatter[sick], "x", color="C3", markersize=5)
     dots.set(yticks=[0, 1], yticklabels=[f"benign ({sum(~sick)})", f"malignant ({sum(sick)})"],
              title="call it malignant when its texture is above the threshold")
-    right = (above == sick[:, None]).mean(0)
-    for shares, style, name in ((right, "k-", "accuracy"), (found_sick, "C3--", "recall of malignant"),
-                                ((found_sick + found_well)/2, "C0-.", "balanced accuracy")):
-        curves.plot(thresholds, 100*shares, style, label=name)
+    curves.plot(thresholds, 100*(above == sick[:, None]).mean(0), "k-", label="accuracy")
+    curves.plot(thresholds, 100*found_sick, "C3--", label="recall of malignant")
+    curves.plot(thresholds, 50*(found_sick + found_well), "C0-.", label="balanced accuracy")
     curves.axhline(100*np.mean(~sick), color="grey", linestyle=":", label="accuracy of always benign")
-    curves.set(xlabel="texture (standard deviation of grey levels) and threshold", ylabel="%", ylim=(0, 102))
+    curves.set_xlabel("texture (standard deviation of grey levels) and threshold", fontsize=12)
+    curves.set(ylabel="%", ylim=(0, 102))
     for axis in (dots, curves): axis.tick_params(labelsize=12)
-    curves.xaxis.label.set_size(12)
     figure.legend(frameon=False, fontsize=12, ncols=2, loc="outside lower center")
     plt.show()
 
@@ -167,6 +166,7 @@ def some_answers():
 def recalls(targets, predicted):
     return pd.Series(targets == predicted).groupby(targets).mean()
 
+# %% ../nbs/03_recall.ipynb #76a76aa
 @exercise("recall-1", difficulty=2,
           hint="np.unique(targets) lists the classes; predicted[targets == 'cat'] is "
                "what was said of the cats.",

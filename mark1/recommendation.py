@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SPLITS', 'KINDS', 'column', 'times_of', 'as_ratings', 'split_ratings', 'RatingModel', 'fit_biases', 'fit_factors',
-           'fit_ratings', 'root_mean_square', 'compare_models', 'difference_interval', 'draw_errors', 'neighbours',
-           'principal_axes', 'axis_names']
+           'fit_products', 'fit_ratings', 'root_mean_square', 'compare_models', 'difference_interval', 'draw_errors',
+           'neighbours', 'principal_axes', 'axis_names']
 
 # %% ../nbs/13_recommendation.ipynb #r13imp0
 from collections.abc import Sequence
@@ -145,6 +145,22 @@ def fit_factors(
     gram = (rated @ squares).reshape(-1, count, count) + penalty*np.eye(count)
     return np.linalg.solve(gram, (table @ fixed)[:, :, None])[:, :, 0]
 
+# %% ../nbs/13_recommendation.ipynb #r13mos2c
+def fit_products(
+    user:np.ndarray, item:np.ndarray, # (n,) whole numbers from 0
+    left:np.ndarray, # (n,) what the products are to explain
+    start:np.ndarray, # (items, factors) to begin with
+    penalty:float, # above 0
+    sweeps:int, # over users and items
+) -> tuple[np.ndarray, np.ndarray]: # factors of users and of items
+    "Fit dot products of factors, by alternating least squares."
+    table = csr_array((left, (user, item)), (user.max() + 1, len(start)))
+    q = start
+    for _ in range(sweeps):
+        p = fit_factors(table, q, penalty)
+        q = fit_factors(table.T.tocsr(), p, penalty)
+    return p, q
+
 # %% ../nbs/13_recommendation.ipynb #r13mos2d
 def fit_ratings(
     ratings:pd.DataFrame, # of `as_ratings`
@@ -165,12 +181,8 @@ def fit_ratings(
         of_user[:, 0], of_item[:, 0] = fit_biases(user, item, left, penalties[0])
         left = left - of_user[user, 0] - of_item[item, 0]
     if kind in ("dot product", "both"):
-        table = csr_array((left, (user, item)), (len(users), len(items)))
-        q = np.random.default_rng(seed).normal(0, .1, (len(items), factors))
-        for _ in range(sweeps):
-            p = fit_factors(table, q, penalties[1])
-            q = fit_factors(table.T.tocsr(), p, penalties[1])
-        of_user[:, 1:], of_item[:, 1:] = p, q
+        start = np.random.default_rng(seed).normal(0, .1, (len(items), factors))
+        of_user[:, 1:], of_item[:, 1:] = fit_products(user, item, left, start, penalties[1], sweeps)
     names = ["bias", *range(1, 1 + factors)]
     return RatingModel(ratings.rating.mean(), pd.DataFrame(of_user, users, names),
                        pd.DataFrame(of_item, items, names), ratings.rating.min(), ratings.rating.max())
@@ -287,6 +299,7 @@ def rate_bias(s, n, penalty):
     "It is as if there were `penalty` more ratings that lie just at the mean."
     return s/(n + penalty)
 
+# %% ../nbs/13_recommendation.ipynb #r13ansa
 @exercise("rate-3", difficulty=2, hint="What are the bias and the factors of somebody who was never seen?",
           mistakes={
     "The film is known, and its bias counts for everybody.": lambda: "mean",

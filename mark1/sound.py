@@ -378,6 +378,7 @@ def window_for_five() -> float: # s
     "Turn the equation round: T = 1/(√3·Δf)."
     return blur(512)[1]*512/RATE/5 # the measured form of 1/√3, over 5 Hz
 
+# %% ../nbs/08_sound.ipynb #s8ansa
 @exercise("mel-3", difficulty=2, hint="Undo the steps of `mel` in the opposite order.", tolerance=.01,
           cases=[0., 500., 1000., 2146.], mistakes={
     "That is mel again; the way back is asked for.": lambda mels: float(mel(mels)),

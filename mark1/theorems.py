@@ -123,6 +123,7 @@ def labellings_learned(
     "Count the ways to label four cards that some dials get right."
     return sum(margin(cards, np.array(targets))[0] > 0 for targets in product((-1, 1), repeat=4))
 
+# %% ../nbs/14_theorems.ipynb #t14ansa
 @exercise("two-1", difficulty=2,
           hint="Draw the four pictures as corners of a square. Which labels can one straight line separate?",
           mistakes={

@@ -235,9 +235,9 @@ def some_dates(
     shapes = zip(rng.integers(8, 30, count), rng.choice([.15, .2, .25, .45], count).tolist())
     return by_hand + [(rng.choice(2000, size=size, replace=False).tolist(), share) for size, share in shapes]
 
-@exercise("latest-1", difficulty=2,
-          hint="np.argsort(dates) lists the positions from the earliest date to the latest.",
-          cases=some_dates(), mistakes={
+# %% ../nbs/05_time_index.ipynb #0b6593a
+@exercise("latest-1", difficulty=2, cases=some_dates(),
+          hint="np.argsort(dates) lists the positions from the earliest date to the latest.", mistakes={
     "Those are the last rows as they lie; the latest dates lie anywhere.":
         lambda dates, share: list(range(len(dates)))[-int(share*len(dates)):],
     "Those are the earliest dates; the latest are the ones to hold out.":
@@ -246,16 +246,14 @@ def some_dates(
         lambda dates, share: sorted(dates)[-int(share*len(dates)):],
     "Those are the positions to train on; the others are held out.":
         lambda dates, share: DateSplitter(dates, share)(dates)[0],
-    "The right positions, the latest first; turn them round.":
-        lambda dates, share: latest_positions(dates, share)[::-1],
+    "The latest first; turn them round.": lambda dates, share: latest_positions(dates, share)[::-1],
     "The right positions, but in order of position, not of date.":
         lambda dates, share: sorted(latest_positions(dates, share)),
     "One too many: with a minus sign counting starts at 1, so [-2:] is two.":
         lambda dates, share: np.argsort(dates)[-int(share*len(dates)) - 1:],
     "Rounded to the nearest number; round down, as int does.":
         lambda dates, share: np.argsort(dates)[-round(share*len(dates)):],
-    "Rounded up; round down, as int does.":
-        lambda dates, share: np.argsort(dates)[-int(np.ceil(share*len(dates))):]})
+    "Rounded up; round down like int.": lambda dates, share: np.argsort(dates)[int(-share*len(dates)//1):]})
 def latest_positions(
     dates:list, # numbers, each once
     valid_pct:float, # share to hold out
@@ -273,6 +271,7 @@ def months_on(
     "Carry whole years from the month to the year."
     return [year + (month - 1)//12, (month - 1) % 12 + 1]
 
+# %% ../nbs/05_time_index.ipynb #tix0ana
 @exercise("fiscal-1", difficulty=3,
           hint="The fiscal year begins twelve months before its end, with the month after `last`. "
                "How many months later does the quarter begin?",

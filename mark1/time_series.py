@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['check_when', 'repeat_last_year', 'calendar_forecast', 'calendar_forecasts', 'past_and_future', 'two_splits',
-           'compare_splits', 'draw_forecasts', 'draw_promises', 'test_over_valid', 'draw_ratios', 'shuffle_years']
+           'forecast_errors', 'compare_splits', 'draw_forecasts', 'draw_promises', 'test_over_valid', 'draw_ratios',
+           'shuffle_years']
 
 # %% ../nbs/05_time_series.ipynb #da8a3996
 from collections.abc import Callable, Iterator
@@ -43,6 +44,7 @@ def check_when(
         raise ValueError(f"when is in periods of {when.freqstr} and known in {known.index.freqstr}; "
                          "ask for periods of the same kind")
 
+# %% ../nbs/05_time_series.ipynb #ca810aa
 def repeat_last_year(
     known:pd.Series, # values by period, gaps allowed
     when:pd.PeriodIndex, # periods to forecast
@@ -125,6 +127,15 @@ def two_splits(
         splits["random", seed] = np.setdiff1d(range(len(past)), held).tolist(), sorted(held)
     return splits
 
+# %% ../nbs/05_time_series.ipynb #t05comp0
+def forecast_errors(
+    forecast:Callable, # (known, periods) to values
+    known:pd.Series, hidden:pd.Series, # values by period
+) -> list[float]: # mean absolute error and R²
+    "Forecast what is hidden from what is known, and measure."
+    came = forecast(known, hidden.index)
+    return [mean_absolute_error(hidden, came), r2_score(hidden, came)]
+
 # %% ../nbs/05_time_series.ipynb #t05comp1
 def compare_splits(
     series:dict[str, pd.Series], # name to values by period
@@ -141,17 +152,14 @@ def compare_splits(
         raise ValueError(f"origins is {origins} and seeds {seeds}; both take 1 or more")
     forecasts = calendar_forecasts() if forecasts is None else forecasts
     rows = []
-    measures = mean_absolute_error, r2_score
     for name, values in series.items():
         check_series(values, f"series {name!r}")
         for past, future in past_and_future(values, valid_pct, origins):
             splits = two_splits(past, valid_pct, seeds, f"series {name!r}")
             for model, forecast in forecasts.items():
-                came = forecast(past, future.index)
-                test = [measure(future, came) for measure in measures]
+                test = forecast_errors(forecast, past, future)
                 for (split, seed), (train, valid) in splits.items():
-                    promised = forecast(past.iloc[train], past.index[valid])
-                    found = [measure(past.iloc[valid], promised) for measure in measures]
+                    found = forecast_errors(forecast, past.iloc[train], past.iloc[valid])
                     rows.append((name, past.index[-1], model, split, seed, *found, *test))
     columns = "series origin model split seed valid_mae valid_r2 test_mae test_r2".split()
     return pd.DataFrame(rows, columns=columns)
@@ -256,6 +264,7 @@ def sides_known(
               for (split, _), (train, valid) in splits.items() if split == "random"]
     return np.concatenate(beside, axis=1).sum(axis=0)
 
+# %% ../nbs/05_time_series.ipynb #938a01a
 @exercise("neighbour-1", difficulty=2,
           hint="How likely is it that the month before is trained on? And the one after as well?",
           tolerance=.02, mistakes={
@@ -274,6 +283,17 @@ def both_sides() -> float: # share of the months held out
     and both with about four fifths squared."""
     return (sides_known() == 2).mean()
 
+# %% ../nbs/05_time_series.ipynb #t05gaps1
+def whole_years(series, rng):
+    "Hide 18 years, drawn at random. (n,) bool."
+    return np.isin(series.index.year, rng.permutation(series.index.year.unique())[:18])
+
+def ways_to_hold_out(known, count, rng):
+    "Hold out as many months as are missing, in three ways: name to (n,) bool."
+    place = np.arange(len(known))
+    return {"single": rng.permutation(place) < count, "years": whole_years(known, rng),
+            "end": place >= len(known) - count}
+
 # %% ../nbs/05_time_series.ipynb #e30afff2
 @exercise("gap-1", difficulty=2,
           hint="How far is the middle of a missing year from what is known, and on how many sides?",
@@ -291,18 +311,13 @@ def like_missing_years(
     for draw in range(seed, seed + 5):
         rng = np.random.default_rng(draw)
         forest = RandomForestRegressor(5, random_state=draw)
-        def whole_years(series):
-            return np.isin(series.index.year, rng.permutation(series.index.year.unique())[:18])
         def error(series, hidden):
             return mean_absolute_error(series[hidden],
                                        calendar_forecast(forest, series[~hidden], series.index[hidden]))
-        missing = whole_years(river)
+        missing = whole_years(river, rng)
         known = river[~missing]
-        place = np.arange((~missing).sum())
-        hidden = {"single": rng.permutation(place) < missing.sum(), "years": whole_years(known),
-                  "end": place >= len(known) - missing.sum()}
-        for way in off:
-            off[way] += abs(np.log(error(known, hidden[way])/error(river, missing)))
+        for way, hidden in ways_to_hold_out(known, missing.sum(), rng).items():
+            off[way] += abs(np.log(error(known, hidden)/error(river, missing)))
     return min(off, key=off.get)
 
 # %% ../nbs/05_time_series.ipynb #48b71c11
@@ -315,27 +330,25 @@ def some_months(
     by_hand = [([*range(1, 14)], 2), ([*range(24)], 12), ([*range(36, 0, -1)], 25), ([5]*12 + [9], 13)]
     return by_hand + [(rng.integers(100, size=size).tolist(), ahead) for size, ahead in lengths]
 
-@exercise("season-1", difficulty=3,
-          hint="known[-12:] is the last year; what follows it when more than twelve months are asked for?",
-          cases=some_months(), mistakes={
-    "That repeats the last month; a month of the same name lies a year back.":
-        lambda known, ahead: [known[-1]]*ahead,
-    "That is the mean of the last year; the seasons are lost.":
-        lambda known, ahead: [np.mean(known[-12:])]*ahead,
+def picks(place): # number of known months and step ahead, from 0, to the position of a known one
+    return lambda known, ahead: [known[place(len(known), step)] for step in range(ahead)]
+
+# %% ../nbs/05_time_series.ipynb #48b71ca
+@exercise("season-1", difficulty=3, cases=some_months(),
+          hint="known[-12:] is the last year. What comes after twelve months?", mistakes={
+    "That repeats the last month, not the last year.": lambda known, ahead: [known[-1]]*ahead,
+    "The mean of the last year has no seasons.": lambda known, ahead: [np.mean(known[-12:])]*ahead,
     "That is the mean over all years; the latest year alone is asked for.":
         lambda known, ahead: [np.mean(known[(len(known) + step) % 12::12]) for step in range(ahead)],
-    "That repeats the first year; the latest is asked for.":
-        lambda known, ahead: [known[(len(known) + step) % 12] for step in range(ahead)],
+    "That repeats the first year; the latest is asked for.": picks(lambda count, step: (count + step) % 12),
     "That takes the last values, as many as are asked for; a month of the same name lies twelve back.":
         lambda known, ahead: known[-ahead:],
-    "One month too early: the month to come has its namesake at known[-12].":
-        lambda known, ahead: [known[step % 12 - 13] for step in range(ahead)],
-    "One month too late: the month to come has its namesake at known[-12].":
-        lambda known, ahead: [known[(step + 1) % 12 - 12] for step in range(ahead)],
+    "One month too early; the first is like known[-12].": picks(lambda count, step: step % 12 - 13),
+    "One month too late; the first is like known[-12].": picks(lambda count, step: (step + 1) % 12 - 12),
     "Right for a year; then the index runs past the end. Begin the year again, with step % 12 for instance.":
-        lambda known, ahead: [known[len(known) - 12 + step] for step in range(ahead)],
+        picks(lambda count, step: count - 12 + step),
     "Right for a year; then step - 12 reaches 0, which is the first month known. Begin the last year again.":
-        lambda known, ahead: [known[step - 12] for step in range(ahead)],
+        picks(lambda count, step: step - 12),
     "Right for a year; then the last year has to be repeated, for nothing later is known.":
         lambda known, ahead: known[-12:][:ahead]})
 def months_repeated(

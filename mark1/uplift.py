@@ -216,6 +216,7 @@ def uplift_choice(anyway, shown):
     "The difference counts, not the height."
     return int(np.argmax(shown - anyway))
 
+# %% ../nbs/13_uplift.ipynb #r13cana
 @exercise("uplift-3", difficulty=3,
           hint="The weight is the new probability over the old; and the coin counts, too.",
           mistakes={"The coin is missing: half of the rows were shown, so each counts twice.": lambda: .5/.02,

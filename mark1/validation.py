@@ -147,7 +147,6 @@ def draw_best(
     "Draw the validation errors of all candidates, and where the best one stands on both sets."
     valid, test = np.split(wrong_flags(wrong, 2), [held_out], axis=1)
     errors = valid.mean(1)
-    winner = errors.argmin()
     counts = np.arange(round(held_out*errors.min()), round(held_out*errors.max()) + 1)
     figure, axis = plt.subplots(figsize=(7, 3.6), layout="constrained", dpi=75)
     axis.hist(100*errors, bins=100*(np.arange(counts[0], counts[-1] + 2) - .5)/held_out, color="C0", alpha=.5,
@@ -155,7 +154,7 @@ def draw_best(
     axis.plot(100*counts/held_out, len(valid)*binom.pmf(counts, held_out, error), "k.-", ms=4, lw=.8,
               label="binomial law")
     height = .006*len(valid)
-    shares = 100*errors[winner], 100*test[winner].mean()
+    shares = 100*errors.min(), 100*test[errors.argmin()].mean()
     for share, marker, size, name in zip(shares, "*D", (15, 8), ("validation", "test")):
         axis.plot(share, height, marker, color="C3", mec="black", ms=size, ls="", zorder=3,
                   label=f"the best, {name} set: {share:.1f} % wrong")
@@ -234,26 +233,27 @@ def some_splits(
 
 def is_complete(*split) -> bool:
     return {*split[0], *split[1], *split[2]} == {*range(split[3])}
-def share(one, other) -> bool: return not {*one}.isdisjoint(other)
 
+# %% ../nbs/04_validation.ipynb #b6e2f8b
+def compares_only(*pairs): # of parts: 0 training, 1 validation, 2 test
+    "Make the mistake of looking for shared items in some pairs alone."
+    share = lambda split: any(not {*split[one]}.isdisjoint(split[other]) for one, other in pairs)
+    return lambda *split: is_complete(*split) and not share(split)
+
+# %% ../nbs/04_validation.ipynb #b6e2f8a
 @exercise("parts-1", difficulty=2, hint="Put the three lists together. What must they be, in order?",
           cases=some_splits(), mistakes={
     "Sizes that add up are not enough: an item in two parts can hide one that is lost.":
         lambda train, valid, test, count: len(train) + len(valid) + len(test) == count,
     "That sees what is lost, but not what stands twice.": is_complete,
-    "That sees what two parts share, but not what is lost.":
-        lambda train, valid, test, count:
-        not (share(train, valid) or share(train, test) or share(valid, test)),
-    "Validation and test set may not share items either.": lambda train, valid, test, count:
-        is_complete(train, valid, test, count) and not share(train, valid) and not share(train, test),
-    "Training and test set may not share items either.": lambda train, valid, test, count:
-        is_complete(train, valid, test, count) and not share(train, valid) and not share(valid, test),
-    "The test set may share no items with the other two either.": lambda train, valid, test, count:
-        is_complete(train, valid, test, count) and not share(train, valid),
+    "That sees what two parts share, but not what is lost.": lambda train, valid, test, count:
+        {*train}.isdisjoint([*valid, *test]) and {*valid}.isdisjoint(test),
+    "Validation and test set may not share items either.": compares_only((0, 1), (0, 2)),
+    "Training and test set may not share items either.": compares_only((0, 1), (1, 2)),
+    "The test set may share no items with the other two either.": compares_only((0, 1)),
     "Sets hide an item that stands twice in one part.": lambda train, valid, test, count:
         is_complete(train, valid, test, count) and len({*train}) + len({*valid}) + len({*test}) == count,
-    "As many different positions as items: but one may lie beyond the last item.":
-        lambda train, valid, test, count:
+    "So many different positions, but one may lie beyond the last item.": lambda train, valid, test, count:
         len({*train, *valid, *test}) == len([*train, *valid, *test]) == count,
     "The parts may come in any order: sort before you compare.":
         lambda train, valid, test, count: [*train, *valid, *test] == [*range(count)],

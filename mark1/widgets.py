@@ -146,6 +146,7 @@ def hand_over(
                                   last_modified=datetime.fromtimestamp(0, UTC))]
     return box.children[1].value
 
+# %% ../nbs/19_widgets.ipynb #wd0000a
 def upload(
     answer:Callable, accept:str="image/*", # as for `upload_box`
 ):

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['timm_row', 'torchvision_row', 'everything', 'listing', 'find', 'build', 'answer', 'sizes', 'ratios', 'front',
-           'column_of', 'fill_in', 'best_trained', 'names_with_room', 'draw_front', 'search']
+           'column_of', 'fill_in', 'best_trained', 'names_with_room', 'name_networks', 'draw_front', 'fits_limit',
+           'fits_licence', 'search']
 
 # %% ../nbs/11_zoo.ipynb #97d14cf2
 import time
@@ -146,10 +147,7 @@ def ratios(
     batch:int=2, # pictures at a time
     clock:Callable[[], float]=time.process_time, # seconds; this one leaves out what other programs take
 ) -> pd.DataFrame: # by name: ratio (median over rounds), low, high, and seconds a picture (median)
-    """Time networks side by side, and divide within each round.
-
-    `ValueError` for an unknown reference, or no rounds.
-    """
+    "Time networks in turn, and divide within each round. `ValueError` for an unknown reference or no rounds."
     if reference not in networks:
         raise ValueError(f"reference is {reference!r}; it takes one of {', '.join(networks)}")
     if rounds < 1 or batch < 1:
@@ -220,6 +218,21 @@ def names_with_room(
         if not chosen or accuracy - best.accuracy[chosen[-1]] > apart: chosen.append(name)
     return chosen
 
+# %% ../nbs/11_zoo.ipynb #z11drs1n
+def name_networks(
+    axis:plt.Axes, # time across, accuracy in % upwards
+    best:pd.DataFrame, # networks on the front: architecture, ratio, accuracy, parameters
+    beaten:pd.DataFrame, # others, as many as are to be named
+):
+    "Write names beside the circles of a front, where there is room, and below those of the others."
+    named = pd.concat([best.loc[names_with_room(best)], beaten])
+    for name, row in named.iterrows():
+        below = -4 - (row.parameters/2e5/np.pi)**.5 # the radius of its circle, and a gap
+        beside, under = ((-5, 4), "right", "bottom"), ((0, below), "center", "top")
+        place, side, edge = beside if name in best.index else under
+        axis.annotate(row.architecture, (row.ratio, 100*row.accuracy), place, textcoords="offset points",
+                      ha=side, va=edge, fontsize=11)
+
 # %% ../nbs/11_zoo.ipynb #z11drs1a
 def draw_front(
     table:pd.DataFrame, # networks by name: architecture, ratio, accuracy, parameters
@@ -238,13 +251,7 @@ def draw_front(
     axis.scatter(best.ratio, 100*best.accuracy, best.parameters/2e5, c=blue, alpha=.75, label="Pareto front")
     axis.plot(1, 100*table.accuracy[reference], "*", color=red, markersize=14, linestyle="none",
               label="Lite0, the reference")
-    named = pd.concat([best.loc[names_with_room(best)], beaten[beaten.architecture.isin(also)]])
-    for name, row in named.iterrows():
-        below = -4 - (row.parameters/2e5/np.pi)**.5 # the radius of its circle, and a gap
-        beside, under = ((-5, 4), "right", "bottom"), ((0, below), "center", "top")
-        place, side, edge = beside if name in best.index else under
-        axis.annotate(row.architecture, (row.ratio, 100*row.accuracy), place, textcoords="offset points",
-                      ha=side, va=edge, fontsize=11)
+    name_networks(axis, best, beaten[beaten.architecture.isin(also)])
     axis.set(xscale="log", xlim=(.04, 45))
     axis.set_xlabel("time for a picture, in multiples of Lite0's", fontsize=12)
     axis.set_ylabel("published accuracy (%)", fontsize=12)
@@ -252,6 +259,32 @@ def draw_front(
     axis.tick_params(labelsize=11)
     axis.legend(fontsize=11, loc="lower right")
     plt.show()
+
+# %% ../nbs/11_zoo.ipynb #z11lims1
+def fits_limit(
+    table:pd.DataFrame, # of networks
+    name:str, # a column of numbers
+    limit:float, # at most
+) -> tuple[str, pd.Series]: # what was asked for, in words; a truth value for each row
+    "Say which networks keep within a limit. `ValueError` for one that is no number above 0."
+    if not isinstance(limit, (int, float)) or not limit > 0:
+        raise ValueError(f"{name} is {limit!r}; it takes a number above 0")
+    numbers = column_of(table, name)
+    return f"{limit:g} {name} (the least: {numbers.min():.3g})", numbers <= limit
+
+def fits_licence(
+    table:pd.DataFrame, # of networks, with a column licence
+    licence:str|Collection[str], # one, or any of several
+) -> tuple[str, pd.Series]: # as for `fits_limit`
+    "Say which networks have a licence. `ValueError` for one that none has."
+    allowed = {licence} if isinstance(licence, str) else set(licence)
+    stated = column_of(table, "licence")
+    known = sorted(set(stated) - {""})
+    unknown = sorted(allowed.difference(known))
+    if unknown:
+        raise ValueError(f"licence {unknown[0]!r} is stated by none; "
+                         f"there are {', '.join(known) or 'none stated'}")
+    return f"licence {' or '.join(sorted(allowed))}", stated.isin(allowed)
 
 # %% ../nbs/11_zoo.ipynb #c675f2c5
 def search(
@@ -265,22 +298,9 @@ def search(
 
     A row that does not state what is asked for is left out. `ValueError` for none left.
     """
-    fits = {}
-    for name, limit in {"seconds": seconds, "megabytes": megabytes}.items():
-        if limit is None: continue
-        if not isinstance(limit, (int, float)) or not limit > 0:
-            raise ValueError(f"{name} is {limit!r}; it takes a number above 0")
-        numbers = column_of(table, name)
-        fits[f"{limit:g} {name} (the least: {numbers.min():.3g})"] = numbers <= limit
-    if licence is not None:
-        allowed = {licence} if isinstance(licence, str) else set(licence)
-        stated = column_of(table, "licence")
-        known = sorted(set(stated) - {""})
-        unknown = sorted(allowed.difference(known))
-        if unknown:
-            raise ValueError(f"licence {unknown[0]!r} is stated by none; "
-                             f"there are {', '.join(known) or 'none stated'}")
-        fits[f"licence {' or '.join(sorted(allowed))}"] = stated.isin(allowed)
+    limits = {"seconds": seconds, "megabytes": megabytes}
+    fits = dict(fits_limit(table, name, limit) for name, limit in limits.items() if limit is not None)
+    if licence is not None: fits.update([fits_licence(table, licence)])
     chosen = table[np.logical_and.reduce([np.ones(len(table), bool), *fits.values()])]
     if chosen.empty:
         counts = "; ".join(f"{fit.sum()} fit {what}" for what, fit in fits.items())
@@ -341,6 +361,7 @@ def some_rounds(
 
 def by_rounds(mine, its): return np.array(mine)/np.array(its)
 
+# %% ../nbs/11_zoo.ipynb #853e4ba
 @exercise("rounds-1", difficulty=2,
           hint="zip(mine, reference) goes through both at once; np.median takes the middle.",
           cases=some_rounds(), mistakes={
@@ -383,19 +404,16 @@ def not_beaten(beats):
         return [at for at, (u, b) in enumerate(pairs) if not any(beats(t, u, a, b) for t, a in pairs)]
     return choose
 
-@exercise("front-1", difficulty=3,
-          hint="For each network look for one that is no slower, no less accurate, "
-               "and better in one of the two.",
-          cases=some_networks(), mistakes={
+# %% ../nbs/11_zoo.ipynb #ba3c26a
+@exercise("front-1", difficulty=3, cases=some_networks(),
+          hint="For each network look for one that is no worse in both, and better in one.", mistakes={
     "A network that is quicker *and* more accurate beats; but to be as quick and more accurate is enough.":
         not_beaten(lambda t, u, a, b: t < u and a > b),
     "Two that are equal in both beat neither; both stay.":
         lambda times, right: [one for one in pareto(times, right)
                               if (times[one], right[one]) not in list(zip(times, right))[:one]],
-    "That is the most accurate alone; a quicker one may be less accurate and still on the front.":
-        lambda times, right: [one for one in range(len(times)) if right[one] == max(right)],
-    "That is the quickest alone; a slower one may be more accurate.":
-        lambda times, right: [one for one in range(len(times)) if times[one] == min(times)],
+    "The most accurate alone; a quicker one may be on the front too.": not_beaten(lambda t, u, a, b: a > b),
+    "The quickest alone; a slower one may be more accurate.": not_beaten(lambda t, u, a, b: t < u),
     "Those are the ones that are beaten; the others are wanted.":
         lambda times, right: [one for one in range(len(times)) if one not in pareto(times, right)],
     "Many seconds are a cost: that takes the slowest for the best.": not_beaten(

@@ -103,6 +103,7 @@ def request_for(
         request.add_unredirected_header("Authorization", f"Basic {secret}")
     return request
 
+# %% ../../nbs/data/downloads.ipynb #364cd1a
 def ask(
     address:str,
     headers:dict[str, str]={}, # of the request
@@ -159,6 +160,7 @@ def blocks(
         raise ConnectionAbortedError(str(error)) from None
     if answer.length: raise ConnectionAbortedError(f"{answer.length/1e6:,.1f} MB are missing")
 
+# %% ../../nbs/data/downloads.ipynb #bdf8b0a
 def fetch_rest(
     address:str,
     archive:Path, # may hold what an earlier attempt left
@@ -184,6 +186,7 @@ def fetch_rest(
                 file.write(block)
                 there(file.tell())
 
+# %% ../../nbs/data/downloads.ipynb #bdf8b0b
 def download(
     address:str,
     archive:Path, # to write; what an earlier run left of it is used
@@ -212,6 +215,7 @@ def listed_sums(
     own = {digest for line, digest in found if name.lower() in names(line)}
     return own or {digest for _, digest in found}
 
+# %% ../../nbs/data/downloads.ipynb #d62471a
 def check_mirrored(
     archive:Path, # downloaded from `address`
     address:str, # on a mirror
@@ -250,6 +254,7 @@ def why_refused(
     if name.anchor or ".." in name.parts: return "leads out of its folder"
     return "" if member.isreg() or member.isdir() else "is a link or a device"
 
+# %% ../../nbs/data/downloads.ipynb #4a41aaa
 def look_through(
     archive:Path, # gzipped tar
 ) -> int: # bytes that its files take

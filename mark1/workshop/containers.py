@@ -24,6 +24,7 @@ class Ez:
     container_user:str=""
     unknown:tuple=field(default=(), compare=False) # keys that this program does not know
 
+# %% ../../nbs/workshop/containers.ipynb #054961a
 def read_ez(
     text:str, # of ez.json
 ) -> Ez:
@@ -60,6 +61,7 @@ def read_ez(
 # %% ../../nbs/workshop/containers.ipynb #bafcdc8e
 EXTENSIONS = ["ms-python.python", "ms-toolsai.jupyter"]
 
+# %% ../../nbs/workshop/containers.ipynb #bafcdca
 def dev_container(
     name:str, # of the repository
     ez:Ez,
@@ -164,6 +166,7 @@ def strict_json(
     if not isinstance(found, dict): raise ValueError("it holds no object")
     return found
 
+# %% ../../nbs/workshop/containers.ipynb #e752a9a
 def container_faults(
     path:Path, # a devcontainer.json
 ) -> list[str]: # a sentence for each fault, none for a sound file
@@ -189,6 +192,7 @@ def container_faults(
     doors = open_doors(words, config.get("appPort", []))
     return faults + build_faults(path, config) + gpu_faults(path, config) + doors
 
+# %% ../../nbs/workshop/containers.ipynb #e752a9b
 BRINGS = { # images and the users that they bring; of others nobody can tell from outside
     "python": [], "debian": [], "buildpack-deps": [], "fastdotai/fastai": [],
     "ubuntu": ["ubuntu"], "node": ["node"],
@@ -211,6 +215,7 @@ def makes_user(
     name = re.sub(r"(@|:[^/:]*$).*", "", base).removeprefix("docker.io/").removeprefix("library/")
     return name not in BRINGS or user in BRINGS[name]
 
+# %% ../../nbs/workshop/containers.ipynb #e752a9c
 def build_faults(
     path:Path, # of the configuration
     config:dict,
@@ -233,6 +238,7 @@ def build_faults(
         faults.append(f"remoteUser is {user}, whom {build['dockerfile']} does not make")
     return faults
 
+# %% ../../nbs/workshop/containers.ipynb #e752a9d
 def gpu_faults(
     path:Path, # of the configuration
     config:dict,
@@ -255,6 +261,7 @@ SECRET = (
 )
 MACHINE = ("--privileged", "--network=host", "--net=host")
 
+# %% ../../nbs/workshop/containers.ipynb #e752a9e
 def open_doors(
     words:list[str], # arguments of `docker run`, and mounts
     ports, # appPort

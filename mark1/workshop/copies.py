@@ -63,6 +63,7 @@ def names_in(
                          if step.opname in ("LOAD_NAME", "LOAD_GLOBAL")}
     return made, taken, by_functions - made
 
+# %% ../../nbs/workshop/copies.ipynb #cop000a
 def is_spoken_of(
     cells:list[dict], # of a chapter
     place:int, # of a check among them
@@ -73,6 +74,7 @@ def is_spoken_of(
     around = nearest(cells[place::-1]) + " " + nearest(cells[place:])
     return re.search(r"\bthe check\b", around, re.IGNORECASE) is not None
 
+# %% ../../nbs/workshop/copies.ipynb #cop000b
 def without_checks(
     cells:list[dict], # of a chapter
 ) -> list[dict]:
@@ -130,6 +132,7 @@ def digest(
     texts = repr([(cell.cell_type, cell.source) for cell in cells])
     return hashlib.sha256(texts.encode()).hexdigest()[:16]
 
+# %% ../../nbs/workshop/copies.ipynb #cop000c
 def learner_copy(
     path:Path, # a chapter of the lesson
 ) -> dict: # a notebook, as nbformat keeps it
@@ -166,6 +169,7 @@ def put_aside(
     while (aside := path.with_stem(f"{path.stem}_old{number}")).exists(): number += 1
     return path.rename(aside)
 
+# %% ../../nbs/workshop/copies.ipynb #cop000d
 def make_copies(
     root:Path, # the project
     fresh:list[str]=(), # chapters of which a new copy is wanted, as `find_chapters` knows them

@@ -59,6 +59,7 @@ def python_version(
     remedy = "install Python 3.11, 3.12 or 3.13, then run `make setup`"
     return finding("Python", ".".join(map(str, found[:3])), fits, remedy)
 
+# %% ../../nbs/workshop/doctor.ipynb #3cefb6a
 def packages(
     version_of:Callable=version, # name to version; `PackageNotFoundError` for one that is not there
     requires_of:Callable=requires, # name to what it requires, as its metadata says
@@ -92,6 +93,7 @@ def computes(
         return said.splitlines()[0] if said else type(error).__name__
     return "" if total == 499500 else f"the numbers up to 999 add up to {total} there"
 
+# %% ../../nbs/workshop/doctor.ipynb #cf44f5a
 def device(
     try_it:Callable=computes, # device to '' or why not
 ) -> Finding:
@@ -135,6 +137,7 @@ def cores() -> Finding:
     remedy = "two are wanted: give the container or virtual machine more, or be patient"
     return finding("cores", str(count), count >= 2, remedy, "limited")
 
+# %% ../../nbs/workshop/doctor.ipynb #6772cea
 CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 def memory(
@@ -154,6 +157,7 @@ def disk(
     remedy = "free some space, or move the project to another disk"
     return amount("disk", shutil.disk_usage(folder).free/1e9, 2, remedy)
 
+# %% ../../nbs/workshop/doctor.ipynb #6772ceb
 def data_cache() -> Finding:
     "Say whether data can be kept, and which of the downloaded data sets are there."
     home = data_home()
@@ -181,6 +185,7 @@ def answers(
     except (OSError, ValueError, UnicodeError): return False
     return True
 
+# %% ../../nbs/workshop/doctor.ipynb #183d16a
 def network(
     reach:Callable=answers, # address to whether it answers
 ) -> Finding:
@@ -204,6 +209,7 @@ def ask_docker(
     except subprocess.TimeoutExpired: return 1, "it does not answer"
     return done.returncode, f"{done.stdout}\n{done.stderr}".strip()
 
+# %% ../../nbs/workshop/doctor.ipynb #183d16b
 def docker(
     ask:Callable=ask_docker,
 ) -> Finding:
@@ -254,6 +260,7 @@ def examine(
             return Finding(name, "stops", f"{type(error).__name__}: {error}", INSTALL)
     return [ask(question) for question in questions]
 
+# %% ../../nbs/workshop/doctor.ipynb #7139c7a
 def report(
     findings:list[Finding],
 ) -> str: # a line for each, and one for its remedy

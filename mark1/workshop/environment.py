@@ -57,6 +57,7 @@ def git_branch(
     page = None if Path(text).expanduser().exists() else re.fullmatch(PAGE, text)
     return unquote((page["branch"] or "").strip("/")) if page else ""
 
+# %% ../../nbs/workshop/environment.ipynb #dc6806a
 def folder_name(
     address:str, # of a repository, as git takes it
 ) -> str: # the folder that git clones it into
@@ -84,6 +85,7 @@ def last_line(
     "Give the last line of what a program said, where it gives its reason."
     return (text.strip().splitlines() or [otherwise])[-1].rstrip(".")
 
+# %% ../../nbs/workshop/environment.ipynb #e6d67ca
 class Machine:
     "Where commands run: this computer, or one that ssh reaches."
     def __init__(self,
@@ -191,6 +193,7 @@ def known_branch(
 
 SUBMODULES = ("submodule", "update", "--init", "--recursive", "--quiet")
 
+# %% ../../nbs/workshop/environment.ipynb #c4c6bba
 def get_submodules(
     machine:Machine,
     folder:str, # a clone
@@ -203,6 +206,7 @@ def get_submodules(
         why = hide_password(last_line(done.stderr, "git gives no reason"))
         say(f"the submodules of {folder} cannot be fetched ({why}); their folders stay as they are")
 
+# %% ../../nbs/workshop/environment.ipynb #c4c6bbb
 def get_repository(
     machine:Machine,
     address:str, # as git takes it
@@ -277,6 +281,7 @@ def commands(
         "up": (*cli, "up", *which, "--gpu-availability", "all" if gpu else "none"),
     }
 
+# %% ../../nbs/workshop/environment.ipynb #4ee35da
 def engine_faults(
     machine:Machine,
 ):
@@ -288,6 +293,7 @@ def engine_faults(
     trouble = docker_trouble(failed, done.stdout + done.stderr)
     if trouble: raise ValueError(f"{machine}: {trouble}")
 
+# %% ../../nbs/workshop/environment.ipynb #4ee35db
 def check_base(
     machine:Machine,
     base:str, # image
@@ -334,6 +340,7 @@ def editor_address(
         which = json.dumps({"hostPath": folder, "configFile": file})
     return f"vscode-remote://dev-container+{which.encode().hex()}{there}{inside}"
 
+# %% ../../nbs/workshop/environment.ipynb #0df95ea
 def jupyter_address(
     machine:Machine,
     container:str, # its id
@@ -387,6 +394,7 @@ def find_config(
         raise ValueError(f"{folder} has no dev container {wanted or 'without a name'}; {choice}")
     return ""
 
+# %% ../../nbs/workshop/environment.ipynb #56b07ca
 def wishes(
     machine:Machine,
     folder:str, # of the repository
@@ -427,6 +435,7 @@ def said_as_json(
                      f"({last_line(text, 'nothing')}); "
                      f"install the one that this is made for: npm install -g {CLI}")
 
+# %% ../../nbs/workshop/environment.ipynb #56b07cb
 def container_ids(
     machine:Machine,
     folder:str, # of the repository, absolute
@@ -435,6 +444,7 @@ def container_ids(
     made_of = f"label=devcontainer.local_folder={folder}"
     return machine.run("docker", "ps", "-aq", "--filter", made_of).stdout.split()
 
+# %% ../../nbs/workshop/environment.ipynb #56b07cc
 def usable_gpu(
     machine:Machine,
     base:str, # image to try it with, '' where that cannot be told
@@ -460,6 +470,7 @@ def usable_gpu(
             "put \"--gpus=all\" into its runArgs, or delete it to have it written anew")
     return bool(gpu and asked)
 
+# %% ../../nbs/workshop/environment.ipynb #56b07cd
 def read_configuration(
     machine:Machine,
     folder:str, # of the repository, absolute
@@ -477,6 +488,7 @@ def read_configuration(
         raise ValueError(f"{folder}/{path} cannot be read ({why}); mend it")
     return said_as_json(done.stdout, "configuration")["configuration"]
 
+# %% ../../nbs/workshop/environment.ipynb #56b07ce
 def configure(
     machine:Machine,
     folder:str, # of the repository, absolute
@@ -518,6 +530,7 @@ def seen_from(
         raise ValueError(f"{address} is a folder of this computer, which {machine} does not see; "
                          "give an address that it can clone from")
 
+# %% ../../nbs/workshop/environment.ipynb #56b07cf
 def go(
     repository:str, # address or local path
     name:str=".", # '.' for this computer, or what `ssh` takes
@@ -554,6 +567,7 @@ def go(
         say(where_to_work(machine, said["containerId"], said["remoteUser"], inside, which, cli))
     return said
 
+# %% ../../nbs/workshop/environment.ipynb #56b07cg
 def where_to_work(
     machine:Machine,
     container:str, # its id
@@ -595,6 +609,7 @@ def foreseen(
     if ez: attempt(dev_container, "name", ez, False, bool(machine.read(f"{address}/build/Dockerfile")))
     return faults
 
+# %% ../../nbs/workshop/environment.ipynb #53ed09a
 def plan(
     repository:str, # address or local path
     name:str=".", # '.' for this computer, or what `ssh` takes
@@ -656,6 +671,7 @@ def command_line() -> argparse.ArgumentParser:
     add("--dry-run", action="store_true", help="print the plan and do nothing")
     return parser
 
+# %% ../../nbs/workshop/environment.ipynb #399412a
 def main(
     argv:list[str]=None, # the command line's words; those of this process if not given
 ) -> int: # 0 when all went well, 2 when something is missing, 130 after Ctrl-C

@@ -80,6 +80,7 @@ def become_kernel(
 # %% ../../nbs/workshop/kernels.ipynb #2ea616d0
 STARTING = Lock() # one kernel at a time
 
+# %% ../../nbs/workshop/kernels.ipynb #2ea616a
 class ForkedProcess:
     "A forked process with the methods of `subprocess.Popen` that Jupyter uses."
     stdin = stdout = stderr = None
@@ -113,6 +114,7 @@ class ForkedProcess:
     def kill(self): self.send_signal(signal.SIGKILL)
     def terminate(self): self.send_signal(signal.SIGTERM)
 
+# %% ../../nbs/workshop/kernels.ipynb #2ea616b
 class ForkedProvisioner(LocalProvisioner):
     "Start kernels by forking; pyproject.toml makes it known to Jupyter as 'mark1-forked'."
     async def launch_kernel(self, cmd, **kwargs):

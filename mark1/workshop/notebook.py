@@ -66,6 +66,7 @@ def give_ids(
         cell["id"] = next(id for id in offered if id and id not in taken)
         taken.add(cell["id"])
 
+# %% ../../nbs/workshop/notebook.ipynb #rd0000a
 def read_notebook(
     path:Path, # a notebook of any format
 ) -> dict: # a `nbformat.NotebookNode` of format 4.5
@@ -116,6 +117,7 @@ CODE = re.compile(
     r"|\x1b[ -/]*[0-~]?|[\x00-\x1f\x7f]"
 )
 
+# %% ../../nbs/workshop/notebook.ipynb #trm000a
 def last_state(
     text:str, # that a program has printed
 ) -> str: # without codes
@@ -211,6 +213,7 @@ def chapter_names(
     stem = path.stem
     return {stem, wing_of(path), *([stem[:2], stem[3:]] if re.match(r"\d\d_", stem) else [])}
 
+# %% ../../nbs/workshop/notebook.ipynb #cf7024a
 def find_chapters(
     folder:Path, # where the notebooks are
     names:tuple[str, ...]=(), # of chapters or wings, as `chapter_names` has them; all chapters when empty
@@ -249,6 +252,7 @@ def syntax_tree(
     try: return ast.parse(TransformerManager().transform_cell(code))
     except SyntaxError: return ast.Module(body=[], type_ignores=[])
 
+# %% ../../nbs/workshop/notebook.ipynb #c2e13aa
 def imports(
     source:str, # a code cell, or a module
     package:str="", # dotted name of the package that holds the code, for relative imports
@@ -273,6 +277,7 @@ def module_file(
     files = (place.parent/f"{place.name}.py", place/"__init__.py")
     return next((path for path in files if path.is_file()), None)
 
+# %% ../../nbs/workshop/notebook.ipynb #c2e13ab
 def modules_imported(
     source:str, # a code cell, or a module
     library:Path, # folder of the modules
@@ -311,6 +316,7 @@ def rows_named(
     tree.body = [node for node in tree.body if not is_other(node) and not is_list(node)]
     return ast.unparse(tree)
 
+# %% ../../nbs/workshop/notebook.ipynb #chp000a
 @dataclass
 class Chapter:
     "A notebook of the course, read once."
@@ -386,6 +392,7 @@ class Chapter:
         "Say whether anything that the outputs come from has changed since they were stored."
         return self.stored.get("made_from") != self.made_from
 
+# %% ../../nbs/workshop/notebook.ipynb #chp000b
 def read_chapter(
     path:Path, # a notebook
     library:Path, # folder of the modules
@@ -426,6 +433,7 @@ WIDGET_VIEW = "application/vnd.jupyter.widget-view+json" # no text; its number i
 FIGURE = "image/svg+xml" # what matplotlib draws
 PICTURES = FIGURE, "image/png", "image/jpeg"
 
+# %% ../../nbs/workshop/notebook.ipynb #c61ae1a
 def normal_outputs(
     cell:dict, # a code cell, as nbformat reads it
     patterns:list[tuple[str, str]]=(), # regular expressions, replacements
@@ -445,6 +453,7 @@ def normal_outputs(
         found.append((out.output_type, kept))
     return found
 
+# %% ../../nbs/workshop/notebook.ipynb #c61ae1b
 def refresh_outputs(
     stored:dict, # as nbformat reads it; changed in place
     fresh:dict, # the same notebook, executed
@@ -477,6 +486,7 @@ def links(
         found["Colab"] = f"https://colab.research.google.com/github/{owner_and_name}{file}"
     return found
 
+# %% ../../nbs/workshop/notebook.ipynb #c3b1a0a
 def entrance(
     place:str, # of a chapter's file, below `nbs/`
 ) -> dict[str, dict]: # id of a cell to the cell, as nbformat keeps it
@@ -510,6 +520,7 @@ if "google.colab" in str(get_ipython()): # in Colab alone; the torch that is the
         },
     }
 
+# %% ../../nbs/workshop/notebook.ipynb #c3b1a0b
 def is_imports(
     source:str, # of a code cell
 ) -> bool:
@@ -528,6 +539,7 @@ def is_check(
     tests = tests or any(isinstance(node, ast.Assert) for node in tree.body)
     return tests and not cell.outputs and not {"label", "export", "exports"} & directives(cell.source).keys()
 
+# %% ../../nbs/workshop/notebook.ipynb #c3b1a0c
 def kind_of(
     cell:dict, # a code cell
 ) -> str: # 'imports', 'definition', 'check', or '' for what is to be read
@@ -545,6 +557,7 @@ def first_screen(
     if {"default_exp", "hide"} & directives(cells[1].source).keys(): return 1
     return 3 if len(cells) > 2 and cells[2].cell_type == "markdown" else 2
 
+# %% ../../nbs/workshop/notebook.ipynb #c3b1a0d
 def write_form(
     path:Path, # a chapter
 ) -> bool: # whether it was another
@@ -591,6 +604,7 @@ def stored_picture(
             if FIGURE in output.get("data", {}): return output.data[FIGURE]
     raise ValueError(f"{path.name} has no stored figure {label!r}; run `make refresh` with its number")
 
+# %% ../../nbs/workshop/notebook.ipynb #f20372a
 def _picture_name(marks): return f"index_files/{marks['label']}.png"
 
 def _as_png(svg):
@@ -615,6 +629,7 @@ def _as_link(output, marks):
     link = f"![{marks['fig-alt']}]({_picture_name(marks)})"
     return {"output_type": "display_data", "metadata": {}, "data": {"text/markdown": link}}
 
+# %% ../../nbs/workshop/notebook.ipynb #f20372b
 def readme_text(
     index:dict, # with outputs, as nbformat reads it
 ) -> str: # Markdown

@@ -138,6 +138,7 @@ def seconds_of(
     if not (start and end): return 0.
     return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
 
+# %% ../../nbs/workshop/runner.ipynb #e29811a
 def why_stopped(
     error:Exception, # what nbclient raised
 ) -> str: # one line
@@ -171,6 +172,7 @@ def wrong_data(
     if not unused: return ""
     return f"it does not use the data set {unused[0]!r}; take that from its line `#| data:`"
 
+# %% ../../nbs/workshop/runner.ipynb #c3a2e4a
 def execute_chapter(
     chapter:Chapter, # its notebook stays as it is
     on_cell=lambda done, of, seconds: None, # called after each code cell
@@ -222,6 +224,7 @@ def execute_chapter(
     result.numbers = labelled(notebook)
     return result
 
+# %% ../../nbs/workshop/runner.ipynb #c3a2e4b
 def end_kernels(
     running:set[NotebookClient], # as `execute_chapter` keeps it
 ):
@@ -291,6 +294,7 @@ def warm_up(
         return bool(HEAVY & imported)
     return sum(map(is_heavy, chapters)) > 1 and fork_kernels()
 
+# %% ../../nbs/workshop/runner.ipynb #f4c4fea
 def run_chapters(
     chapters:list[Chapter],
     out:Path, # folder for the executed notebooks
@@ -325,6 +329,7 @@ def run_chapters(
             pool.shutdown(wait=False, cancel_futures=True)
             end_kernels(running)
 
+# %% ../../nbs/workshop/runner.ipynb #f4c4feb
 def result_table(
     results:list[Result],
 ) -> Table: # chapter, seconds, data, what the labelled cells show
@@ -341,6 +346,7 @@ def result_table(
         table.add_row(chapter.name, f"{result.seconds:.1f}", chapter.data_form, "\n".join(lines) or "–")
     return table
 
+# %% ../../nbs/workshop/runner.ipynb #f4c4fec
 def slowest_table(
     results:list[Result],
     count:int=10,
@@ -366,6 +372,7 @@ def chosen(
     "Read the chapters that a command line names. `ValueError` for unknown ones."
     return [chapter for chapter in read_chapters(root, names) if not changed or chapter.has_changed]
 
+# %% ../../nbs/workshop/runner.ipynb #a4a99ca
 def run(
     chapters:list[str]=(), # names; all when empty
     changed:bool=False, # only those whose outputs are older than their code
@@ -394,11 +401,13 @@ def run(
         if result.error: print(f"mark1: {result.error}", file=sys.stderr)
     return int(any(result.error for result in results))
 
+# %% ../../nbs/workshop/runner.ipynb #a4a99cb
 def packaged_only():
     "Refuse the full data where stored outputs are at stake. `ValueError`."
     if data_form() != "packaged":
         raise ValueError("the stored outputs belong to the packaged data; unset MARK1_DATA")
 
+# %% ../../nbs/workshop/runner.ipynb #a4a99cc
 def refresh(
     chapters:list[str]=(), # names; all when empty
     changed:bool=False, # only those whose outputs are older than their code
@@ -428,6 +437,7 @@ def refresh(
         write_readme(root)
     return int(any(result.error for result in results))
 
+# %% ../../nbs/workshop/runner.ipynb #a4a99cd
 def store_outputs(
     result:Result, # of a chapter's execution
     root:Path, # the repository
@@ -445,6 +455,7 @@ def store_outputs(
         nbdev_clean(str(fresh))
     return len(cells)
 
+# %% ../../nbs/workshop/runner.ipynb #a4a99ce
 def store_results(
     results:list[Result],
     root:Path, # the repository
@@ -467,6 +478,7 @@ def write_readme(
     with staged(root/"README.md") as fresh:
         fresh.write_text(readme_text(index), encoding="utf-8")
 
+# %% ../../nbs/workshop/runner.ipynb #a4a99cf
 def edited(
     root:Path, # the repository
 ) -> set[Path]:
@@ -484,6 +496,7 @@ def edited(
     listed = asked("status", "--porcelain", "--untracked-files=all", "-z")
     return {top/entry[3:] for entry in listed.split("\0") if entry[2:3] == " "}
 
+# %% ../../nbs/workshop/runner.ipynb #a4a99cg
 def chosen_to_test(
     root:Path, # the repository
     names:list[str], # of chapters; all when empty
@@ -499,6 +512,7 @@ def chosen_to_test(
         return chapter.path in named and (not changed or files & new or chapter.has_changed)
     return with_dependents([chapter for chapter in among if wanted(chapter)], among)
 
+# %% ../../nbs/workshop/runner.ipynb #a4a99ch
 def test_commands(
     chapters:list[Chapter], # all when empty
     root:Path, # the repository
@@ -520,6 +534,7 @@ def test_commands(
         ["pytest", "-q", "tests", f"--chapters={','.join(names)}"],
     ]
 
+# %% ../../nbs/workshop/runner.ipynb #a4a99ci
 def test(
     chapters:list[str]=(), # names; everything is checked when empty
     changed:bool=False, # only those that were edited, or whose outputs are older than their code
@@ -550,6 +565,7 @@ def test(
               "tests that belong to none of the chapters above; `mark1 test` runs all")
     return int(bool(failed))
 
+# %% ../../nbs/workshop/runner.ipynb #a4a99cj
 def trust(
     paths:list[Path], # notebooks
 ):
@@ -569,6 +585,7 @@ def learn(
     print(f"{len(make_copies(root, fresh))} chapters to work in: {root/FOLDER}")
     return 0
 
+# %% ../../nbs/workshop/runner.ipynb #a4a99ck
 def lab(
     options:list[str]=(), # handed on to JupyterLab
 ) -> int: # JupyterLab's exit code
@@ -591,6 +608,7 @@ def doctor(
     print(json.dumps([asdict(each) for each in findings], indent=1) if as_json else report(findings))
     return int(any(each.state == "stops" for each in findings))
 
+# %% ../../nbs/workshop/runner.ipynb #25b0ada
 def command_line(
 ) -> argparse.ArgumentParser:
     "Describe the commands and options of `mark1`."
@@ -628,6 +646,7 @@ def command_line(
             help="what a cell may take, a chapter three times that (default: 600; 7200 with the full data)")
     return parser
 
+# %% ../../nbs/workshop/runner.ipynb #25b0adb
 def fault(
     error:Exception, # that ended a command
 ) -> str: # one line
@@ -643,6 +662,7 @@ def fault(
     remedy = f"; {remedies[error.errno]}" if error.errno in remedies else ""
     return f"{error.filename}: {error.strerror}{remedy}"
 
+# %% ../../nbs/workshop/runner.ipynb #25b0adc
 def main(
     argv:list[str]=None, # the command line's words; those of this process if not given
 ) -> int: # 0 when all went well, 1 when a chapter or test failed, 2 for bad input, 130 after Ctrl-C
