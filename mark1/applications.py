@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['FAMILIES', 'fold_of', 'picture_dls', 'held_out_error', 'dumb_share', 'reviews', 'check_texts', 'mend',
-           'drop_repeated', 'review_dls', 'small_lstm', 'plain_text', 'table_to_classify', 'check_table',
-           'fill_numbers', 'as_features', 'table_dls', 'boosted_trees', 'rating_dls', 'item_means', 'error_in_stars',
-           'parts_of', 'draw_parts', 'draw_families', 'one_vision', 'one_text', 'one_tabular', 'one_recommendation']
+           'drop_repeated', 'review_dls', 'small_lstm', 'plain_text', 'review_learner', 'table_to_classify',
+           'check_table', 'fill_numbers', 'as_features', 'table_dls', 'boosted_trees', 'rating_dls', 'item_means',
+           'error_in_stars', 'parts_of', 'draw_parts', 'draw_families', 'one_vision', 'one_text', 'one_tabular',
+           'one_recommendation']
 
 # %% ../nbs/12_applications.ipynb #a12imp00
 import warnings
@@ -22,12 +23,20 @@ from fastai.data.transforms import IndexSplitter
 from fastai.learner import Learner
 from fastai.metrics import error_rate, rmse
 from fastai.tabular.all import Categorify, Normalize, TabularDataLoaders, tabular_learner
-from fastai.text.all import AWD_LSTM, TextDataLoaders, awd_lstm_clas_config, text_classifier_learner
+from fastai.text.all import (
+    AWD_LSTM,
+    TextDataLoaders,
+    awd_lstm_clas_config,
+    clean_raw_keys,
+    load_ignore_keys,
+    match_embeds,
+    text_classifier_learner,
+)
 from fastai.torch_core import set_seed
 from fastai.vision.all import ImageBlock, Resize, vision_learner
 from .data.files import data_form
 from .data.networks import backbone
-from .data.sets import load
+from .data.sets import film_ratings, load
 from .exercises import exercise
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -154,6 +163,21 @@ def plain_text():
     "Make the plain method for texts: TF-IDF of words and pairs, with logistic regression."
     return make_pipeline(TfidfVectorizer(min_df=2, ngram_range=(1, 2), sublinear_tf=True),
                          LogisticRegression(C=10, max_iter=1000))
+
+# %% ../nbs/12_applications.ipynb #a12txs3t
+def review_learner(
+    dls:DataLoaders, # of `review_dls`
+) -> Learner:
+    """Make an LSTM for texts: a small one with random weights, as packaged data have no others.
+
+    With `MARK1_DATA=full` it is fastai's own, pretrained on Wikipedia; words that it does not know get the
+    mean of all, as in fastai.
+    """
+    if data_form() == "packaged": return small_lstm(dls)
+    learn = text_classifier_learner(dls, AWD_LSTM, pretrained=False, metrics=error_rate)
+    weights, words = load("text_weights")
+    load_ignore_keys(learn.model[0], clean_raw_keys(match_embeds(weights, words, dls.vocab[0])))
+    return learn
 
 # %% ../nbs/12_applications.ipynb #a12tab00
 def table_to_classify(
@@ -332,8 +356,9 @@ def one_text(seed:int) -> dict[str, float]: # share wrong
     train, test = (table[table.part == part] for part in ("train", "test"))
     train = drop_repeated(train, test)
     set_seed(seed)
-    learn = small_lstm(review_dls(train, test))
-    with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(2, 1e-2)
+    learn = review_learner(review_dls(train, test))
+    fit = learn.fit_one_cycle if data_form() == "packaged" else learn.fine_tune
+    with learn.no_bar(), learn.no_logging(): fit(2, 1e-2)
     plain = plain_text().fit(train.text, train.label).predict(test.text)
     return {"dumb": dumb_share(train.label, test.label),
             "plain": float((plain != test.label).mean()), "fastai": held_out_error(learn)}
@@ -352,7 +377,7 @@ def one_tabular(fold:int) -> dict[str, float]: # share wrong
 
 def one_recommendation(seed:int) -> dict[str, float]: # stars
     "Compare on ratings, a random fifth held out."
-    ratings = load("movielens")
+    ratings = film_ratings()
     set_seed(seed)
     learn = collab_learner(rating_dls(ratings, seed), n_factors=16, y_range=(0, 5.5), metrics=rmse)
     with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(3, 1e-2, wd=.1)

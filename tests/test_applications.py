@@ -1,10 +1,36 @@
-"What chapter 12 says to texts and tables that are not as they should be."
+"What chapter 12 says to texts and tables that are not as they should be; and where its full data come from."
+import io
+import pickle
+import shutil
 import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
-from mark1.applications import as_features, boosted_trees, check_texts, drop_repeated, fold_of, item_means
+import torch
+from fastai.text.all import (
+    AWD_LSTM,
+    awd_lstm_clas_config,
+    awd_lstm_lm_config,
+    get_language_model,
+    text_classifier_learner,
+)
+from fastai.text.models.core import _model_meta
+from fastai.torch_core import set_seed
+from mark1.applications import (
+    as_features,
+    boosted_trees,
+    check_texts,
+    drop_repeated,
+    fold_of,
+    item_means,
+    review_dls,
+    review_learner,
+    reviews,
+    table_to_classify,
+)
+from mark1.data.files import checksum
+from mark1.data.sets import film_ratings, manifest_row
 
 
 def test_empty_texts_are_left_out_and_counted(capsys):
@@ -102,3 +128,57 @@ def test_items_never_seen_get_the_mean_of_all():
     found = item_means(train, pd.DataFrame({"item": list("bz")}, index=[7, 7]))
     assert found.tolist() == [5, 3] and found.index.tolist() == [7, 7]
     assert sum(fold_of(np.array(list("ab")*10), fold).sum() for fold in range(5)) == 20
+
+
+def served(folder, name, **files):
+    "Put files into an archive as a mirror serves it; `__` stands for a dot."
+    row = manifest_row(name)
+    packed = folder/"packed"/name/row.folder_name
+    packed.mkdir(parents=True)
+    for file, content in files.items(): (packed/file.replace("__", ".")).write_bytes(content)
+    archive = folder/row.archive_name
+    form = "zip" if archive.suffix == ".zip" else "gztar"
+    shutil.move(shutil.make_archive(str(packed.parent/"made"), form, packed.parent, row.folder_name), archive)
+    digest = checksum(archive).removeprefix("sha256:")
+    archive.with_name(f"{archive.name}.sha256").write_text(digest)
+
+
+def saved(tensors):
+    "Give what `torch.save` writes, as fastai's weights were saved."
+    memory = io.BytesIO()
+    torch.save(tensors, memory, _use_new_zipfile_serialization=False)
+    return memory.getvalue()
+
+
+def test_full_data_are_the_courses_own(tmp_path, serve, monkeypatch):
+    "Small stand-ins of all four come through a mirror, and the weights land where fastai puts them."
+    small = {"emb_sz": 6, "n_hid": 8, "n_layers": 2}
+    monkeypatch.setitem(_model_meta[AWD_LSTM], "config_clas", awd_lstm_clas_config | small)
+    words = ["xxunk", "xxpad", "tea", "good"]
+    set_seed(0)
+    lm = get_language_model(AWD_LSTM, len(words), config=awd_lstm_lm_config | small)
+    weights, pickled = saved(lm.state_dict()), pickle.dumps(words)
+    served(tmp_path, "text_weights", lstm_fwd__pth=weights, itos_wt103__pkl=pickled)
+    served(tmp_path, "imdb_sample",
+           texts__csv=b"label,text,is_valid\nnegative,bad film,False\n"
+                      b"positive,good tea good film good,False\npositive,tea,True\n")
+    served(tmp_path, "adult_sample", adult__csv=b"age,workclass,salary\n49,Private,>=50k\n")
+    served(tmp_path, "movielens_100k", u__data=b"3\t9\t5\t880\n", u__genre=b"unknown|0\nAction|1\n",
+           u__item=b"9|Heat (1995)|01-Jan-1995||http://x|0|1\n")
+    for name, value in {"MARK1_DATA": "full", "MARK1_MIRROR": serve(tmp_path),
+                        "FASTAI_HOME": str(tmp_path/"home")}.items(): monkeypatch.setenv(name, value)
+    assert reviews().part.tolist() == ["train", "train", "test"]
+    assert table_to_classify()[1] == "salary" and film_ratings().title.tolist() == ["Heat"]
+    table = reviews()
+    dls = review_dls(table[:2], table[2:])
+    learn = review_learner(dls)
+    oracle = text_classifier_learner(dls, AWD_LSTM, pretrained=False)
+    (tmp_path/"lstm.pth").write_bytes(weights)
+    (tmp_path/"words.pkl").write_bytes(pickled)
+    oracle.load_pretrained(tmp_path/"lstm.pth", tmp_path/"words.pkl", model=oracle.model[0])
+    found, wanted = (each.model[0].state_dict() for each in (learn, oracle))
+    torch.testing.assert_close(found, wanted)
+    rows, vocab = found["module.encoder.weight"], list(dls.vocab[0])
+    torch.testing.assert_close(rows[vocab.index("good")], lm[0].encoder.weight[3].detach())
+    control = text_classifier_learner(dls, AWD_LSTM, pretrained=False).model[0].state_dict()
+    assert not torch.allclose(control["module.encoder.weight"], rows)

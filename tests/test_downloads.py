@@ -7,13 +7,16 @@ import gzip
 import hashlib
 import io
 import os
+import pickle
 import pty
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import tarfile
 import warnings
+import zipfile
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
@@ -27,7 +30,7 @@ import pytest
 from fastdownload.core import _locked
 from mark1.data import downloads, sets
 from mark1.data.downloads import data_home
-from mark1.data.sets import cats_and_dogs, drawings, fetch, manifest_row
+from mark1.data.sets import cats_and_dogs, drawings, fetch, manifest_row, text_weights
 from mark1.workshop.runner import main
 from PIL import Image
 
@@ -399,17 +402,19 @@ def test_a_mirror_with_a_password(full, server, monkeypatch, capfd):
 
 
 @pytest.mark.parametrize("change", [
-    pytest.param(lambda content: b"x" + content[1:], id="MD5"),
+    pytest.param(lambda content: b"x" + content[1:], id="checksum"),
     pytest.param(lambda content: content + b"x", id="size"),
 ])
-def test_an_original_that_is_not_the_one_listed(full, server, run_here, outcome, monkeypatch, change):
+@pytest.mark.parametrize("kind", ["md5-1MiB", "sha256"])
+def test_an_original_that_is_not_the_one_listed(full, server, run_here, outcome, monkeypatch, change, kind):
     monkeypatch.delenv("MARK1_MIRROR")
     def list_as_original(content):
-        md5 = "md5-1MiB:" + hashlib.md5(content[:2**20]).hexdigest()
-        row = replace(PETS_ROW, source=server.address + NAME, bytes=len(content), checksum=md5, count=24)
+        start = hashlib.md5(content[:2**20]) if kind == "md5-1MiB" else hashlib.sha256(content)
+        row = replace(PETS_ROW, source=server.address + NAME, bytes=len(content), count=24,
+                      checksum=f"{kind}:{start.hexdigest()}")
         monkeypatch.setattr(sets, "manifest_row", lambda name: row)
     list_as_original(change(PETS))
-    outcome("an original of another size or MD5", run_here())
+    outcome("an original of another size or checksum", run_here())
     assert files(full) == []
     list_as_original(PETS)
     assert cats_and_dogs() == full/"oxford-iiit-pet"/"images"
@@ -420,7 +425,9 @@ def test_the_manifest_lists_what_fastai_lists():
     "Read without importing fastai, and torch with it."
     source = Path(find_spec("fastai").origin).parent/"data"/"download_checks.py"
     listed = ast.literal_eval(source.read_text())
-    assert (PETS_ROW.bytes, PETS_ROW.checksum.removeprefix("md5-1MiB:")) == listed[PETS_ROW.source]
+    rows = [row for row in sets.MANIFEST.values() if row.source in listed]
+    assert {"pets", "imdb_sample", "adult_sample"} <= {row.name for row in rows}
+    for row in rows: assert (row.bytes, row.checksum.removeprefix("md5-1MiB:")) == listed[row.source]
 
 
 OUT = "a member that leads out of its folder"
@@ -515,6 +522,203 @@ def test_a_broken_picture_among_the_photographs(full, server, run_here, outcome,
     with pytest.warns(UserWarning):
         said = outcome("a broken picture among the photographs", run_here())
     assert reason in said
+
+
+# Zip archives: the same rules
+
+ZIPPED = "oxford-iiit-pet.zip"
+
+
+def zipped(pictures, method=zipfile.ZIP_DEFLATED, **others):
+    "Make a zip archive of pictures, name to bytes, and of other members: name to content and Unix mode."
+    memory = io.BytesIO()
+    with zipfile.ZipFile(memory, "w", method) as archive:
+        for name, content in pictures.items(): archive.writestr(f"oxford-iiit-pet/images/{name}", content)
+        for name, (content, mode) in others.items():
+            info = zipfile.ZipInfo(name)
+            info.external_attr = mode << 16
+            archive.writestr(info, content, method)
+    return memory.getvalue()
+
+
+ZIPPED_PETS = zipped({f"{breed}_{number}.jpg": jpeg()
+                      for breed in ("Abyssinian", "beagle") for number in range(12)})
+
+
+@pytest.fixture
+def zip_server(full, server, monkeypatch):
+    "Have the data set served as a zip archive."
+    monkeypatch.setattr(sets, "manifest_row", lambda name: replace(PETS_ROW, archive=ZIPPED))
+    server.content = ZIPPED_PETS
+    server.listed = hashlib.sha256(ZIPPED_PETS).hexdigest()
+    return server
+
+
+def heals(full, server):
+    "Check that nothing is left in the cache, and that the next fetch gets all of the data."
+    assert files(full) == []
+    server.content = ZIPPED_PETS
+    server.listed = hashlib.sha256(ZIPPED_PETS).hexdigest()
+    mends(full)
+
+
+def test_a_zip_archive_goes_on_where_it_broke_off(full, zip_server):
+    zip_server.cut = len(ZIPPED_PETS)//2
+    with pytest.raises(ConnectionError, match="broke off 3 times"): fetch("pets")
+    zip_server.cut = None
+    zip_server.asked = []
+    mends(full)
+    assert zip_server.asked == [f"bytes={len(ZIPPED_PETS)//2 - 1}-"]
+
+
+ZIP_EVIL = {
+    "name with ../": (OUT, {"oxford-iiit-pet/../../evil.jpg": (b"evil", 0)}),
+    "absolute name": (OUT, {"/tmp/evil.jpg": (b"evil", 0)}),
+    "drive name": (OUT, {"C:\\evil.jpg": (b"evil", 0)}),
+    "symbolic link": (LINK, {"oxford-iiit-pet/evil": (b"../..", stat.S_IFLNK | 0o777)}),
+    "device": (LINK, {"oxford-iiit-pet/evil": (b"", stat.S_IFCHR)}),
+    "folder that is a file too": (NO_NAME, {"oxford-iiit-pet/images/beagle_1.jpg/evil.jpg": (b"evil", 0)}),
+    "name that is too long": (NO_NAME, {"oxford-iiit-pet/" + "evil"*100: (b"evil", 0)}),
+}
+
+
+@pytest.mark.parametrize("fault, members", ZIP_EVIL.values(), ids=ZIP_EVIL)
+def test_a_malicious_member_of_a_zip_archive(full, zip_server, run_here, outcome, fault, members):
+    zip_server.content = zipped({"beagle_1.jpg": jpeg()}, **members)
+    zip_server.listed = ""
+    with pytest.warns(UserWarning, match="taken on trust"): result = run_here()
+    named = re.search(r"its member '(.*)' ", outcome(fault, result))
+    assert named[1].replace("\\\\", "\\") in members
+    heals(full, zip_server)
+
+
+def encrypted(content):
+    "Set the bit that says so, in the directory at the end."
+    at = content.index(b"PK\x01\x02") + 8
+    return content[:at] + bytes([content[at] | 1]) + content[at + 1:]
+
+
+@pytest.mark.parametrize("content", [
+    pytest.param(zipped({"beagle_1.jpg": jpeg()}, zipfile.ZIP_LZMA), id="lzma"),
+    pytest.param(encrypted(zipped({"beagle_1.jpg": jpeg()})), id="encrypted"),
+])
+def test_a_member_that_is_not_read(full, zip_server, run_here, outcome, content):
+    zip_server.content = content
+    zip_server.listed = hashlib.sha256(content).hexdigest()
+    outcome("a member of a zip archive that is not read", run_here())
+    heals(full, zip_server)
+
+
+def overlapping(count):
+    "Make a zip archive in which many names share the same 16 MB of packed zeros."
+    content = zipped({"x.jpg": bytes(2**24)})
+    first = content.index(b"PK\x01\x02")
+    directory, end = content[first:-22], content[-22:]
+    sizes = (len(directory)*count).to_bytes(4, "little")
+    return content[:first] + directory*count + end[:8] + count.to_bytes(2, "little")*2 + sizes + end[16:]
+
+
+@pytest.mark.parametrize("content", [
+    pytest.param(zipped({"x.jpg": bytes(2**26)}), id="zeros"),
+    pytest.param(overlapping(50), id="overlapping"),
+])
+def test_a_zip_archive_that_swells(full, zip_server, run_here, outcome, content):
+    zip_server.content = content
+    zip_server.listed = hashlib.sha256(content).hexdigest()
+    outcome("an archive that swells", run_here())
+    heals(full, zip_server)
+
+
+def small_sizes(content):
+    "Let a zip archive say that its members are smaller than they are."
+    return content.replace((2**26).to_bytes(4, "little"), (2**10).to_bytes(4, "little"))
+
+
+@pytest.mark.parametrize("damage", [
+    pytest.param(cut, id="cut"),
+    pytest.param(with_a_bit_turned, id="bit"),
+    pytest.param(lambda content: b"", id="empty"),
+    pytest.param(lambda content: b"<html>Log in first</html>", id="html"),
+    pytest.param(lambda content: PETS, id="tar"),
+    pytest.param(lambda content: small_sizes(zipped({"x.jpg": bytes(2**26)})), id="sizes that lie"),
+])
+def test_a_damaged_zip_archive(full, zip_server, run_here, outcome, damage):
+    zip_server.content = damage(ZIPPED_PETS)
+    zip_server.listed = ""
+    with pytest.warns(UserWarning, match="taken on trust"): result = run_here()
+    outcome("a damaged archive", result)
+    heals(full, zip_server)
+
+
+def test_a_wrong_checksum_of_a_zip_archive(full, zip_server, run_here, outcome):
+    zip_server.listed = "0"*64
+    outcome("a wrong checksum", run_here())
+    heals(full, zip_server)
+
+
+# Weights for texts: two pickles, of which nothing is run
+
+class Harmful:
+    "Becomes a pickle that makes a folder when it is loaded."
+    def __init__(self, folder): self.folder = str(folder)
+    def __reduce__(self): return os.mkdir, (self.folder,)
+
+
+def weights_of(words, **tensors):
+    "Pack weights and their words in the layout of fastai's archive."
+    import torch
+    memory = io.BytesIO()
+    torch.save({"0.encoder.weight": torch.ones(2, 3), **tensors}, memory)
+    return packed(member("wt103-fwd/lstm_fwd.pth", memory.getvalue()),
+                  member("wt103-fwd/itos_wt103.pkl", pickle.dumps(words)))
+
+
+@pytest.fixture
+def fetch_weights(full, server, toy_repository, mark1_here):
+    "Have weights served, and say what `mark1 run` says on a chapter that wants them."
+    home = toy_repository(_00_words=["#| data: text_weights\nfrom mark1.data.sets import text_weights"])
+    def run(content, listed=""):
+        server.content = content
+        server.listed = listed or hashlib.sha256(content).hexdigest()
+        return mark1_here("run", cwd=home, MARK1_DATA="full", MARK1_MIRROR=server.address)
+    return run
+
+
+@pytest.mark.parametrize("where", ["words", "tensors"])
+def test_weights_that_would_run_code(fetch_weights, server, full, outcome, tmp_path, where):
+    harm = Harmful(tmp_path/"harm")
+    content = weights_of(["a", harm]) if where == "words" else weights_of(["a", "b"], extra=harm)
+    said = outcome("weights that would run code", fetch_weights(content))
+    assert "posix.mkdir" in said and not (tmp_path/"harm").exists()
+    pickle.loads(pickle.dumps(harm)) # the control
+    assert (tmp_path/"harm").is_dir()
+    shutil.rmtree(re.search(r"delete (\S+),", said)[1]) # as the sentence says
+    server.content = weights_of(["a", "b"])
+    server.listed = ""
+    with pytest.warns(UserWarning, match="taken on trust"): weights, words = text_weights()
+    assert words == ["a", "b"] and weights["0.encoder.weight"].shape == (2, 3)
+
+
+def test_weights_cut_short_or_changed(fetch_weights, full, outcome):
+    content = weights_of(["a", "b"])
+    outcome("a damaged archive", fetch_weights(content[:-20]))
+    outcome("a wrong checksum", fetch_weights(content, "0"*64))
+    assert files(full) == []
+
+
+@pytest.mark.parametrize("words", [("a", "b"), [b"a", "b"], [["a"], "b"], {"a": 1}, None])
+def test_words_that_are_none(fetch_weights, outcome, words):
+    said = outcome("weights that cannot be read", fetch_weights(weights_of(words)))
+    assert "itos_wt103.pkl is not read: it is no list of words" in said
+
+
+@pytest.mark.parametrize("content", [b"", b"no weights", pickle.dumps([1]), pickle.dumps({"a": 2.})],
+                         ids=["empty", "text", "list", "number"])
+def test_weights_that_are_none(fetch_weights, outcome, content):
+    "What PyTorch advises then, to load it all the same, is not passed on."
+    packed_words = member("wt103-fwd/itos_wt103.pkl", pickle.dumps(["a"]))
+    archive = packed(member("wt103-fwd/lstm_fwd.pth", content), packed_words)
+    assert "weights_only" not in outcome("weights that cannot be read", fetch_weights(archive))
 
 
 # What fastai left there

@@ -14,13 +14,14 @@ from collections import Counter
 from pathlib import Path, PurePosixPath
 from tarfile import TarInfo
 from urllib.parse import quote
+from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import assume, example, given, settings, strategies as st
 from hypothesis.configuration import set_hypothesis_home_dir
-from mark1.data.downloads import listed_sums, why_refused
+from mark1.data.downloads import UNUSABLE, listed_sums, unpack, why_refused
 from mark1.data.files import checksum, did_you_mean, hide_password, staged
 from mark1.data.pictures import as_rgb
 from mark1.exercises import agree, in_per_cent, shown
@@ -179,12 +180,30 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path_factory, content, was_th
 PARTS = st.sampled_from(["a", "..", ".", "", "b c", "C:", "\\", "..\\x", "~"])
 
 
-@given(st.lists(PARTS, max_size=5), st.booleans())
-def test_no_member_of_an_archive_leaves_its_folder(parts, absolute):
+@given(st.lists(PARTS, max_size=5), st.booleans(), st.sampled_from([TarInfo, ZipInfo]))
+def test_no_member_of_an_archive_leaves_its_folder(parts, absolute, form):
     name = "/"*absolute + "/".join(parts)
-    if why_refused(TarInfo(name)): return # the control is in test_downloads.py
+    if why_refused(form(name)): return # the control is in test_downloads.py
     top = Path("/top/folder")
     assert Path(os.path.normpath(top/name)).is_relative_to(top) and ".." not in PurePosixPath(name).parts
+
+
+@given(st.lists(st.tuples(NAMES | st.just("a/../../../out"), st.binary(max_size=40)), min_size=1, max_size=3),
+       st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=3), st.integers(0, 40))
+@example([("0", b"")]*3, [(263, 1)], 0) # its directory begins before the file
+def test_a_damaged_zip_archive_gives_nothing_that_it_did_not_hold(tmp_path_factory, members, turned, cut):
+    "Whatever bytes are changed, and however much of its end is missing."
+    folder = tmp_path_factory.mktemp("zip")
+    with ZipFile(folder/"x.zip", "w", ZIP_STORED) as archive:
+        for number, (name, content) in enumerate(members): archive.writestr(f"{number}/{name}", content)
+    content = bytearray((folder/"x.zip").read_bytes())
+    for place, value in turned: content[place % len(content)] = value
+    (folder/"x.zip").write_bytes(content[:len(content) - cut])
+    try: unpack(folder/"x.zip", folder/"x")
+    except UNUSABLE: pass
+    found = {path.read_bytes() for path in (folder/"x").rglob("*") if path.is_file()}
+    assert found <= {content for _, content in members}
+    assert {path.name for path in folder.iterdir()} <= {"x.zip", "x"}
 
 
 @given(st.binary(max_size=9), NAMES, st.sampled_from(["{0}  {1}", "{0} *x/{1}", "SHA256 ({1}) = {0}",

