@@ -176,6 +176,7 @@ def insist_on_same(
 # %% ../nbs/06_activations.ipynb #ee3fc5dd
 def item_marks(
     dl:DataLoader,
+    places:range=None, # of the items wanted; all if not given
 ) -> list[tuple]: # for each item what it is, and of a file also its bytes and its time in nanoseconds
     "Read what tells whether the items of a loader are still the same."
     items = getattr(dl, "items", range(dl.n))
@@ -191,7 +192,7 @@ def item_marks(
         in_memory = hasattr(item, "tobytes") or hasattr(item, "__array__") # a picture, an array, a tensor
         return (hashlib.sha256(np.asarray(item).tobytes()).hexdigest()[:16] if in_memory else repr(item),)
     rows = items.iloc if isinstance(items, pd.DataFrame) else items # as fastai takes them
-    return [mark(rows[index]) for index in range(len(items))]
+    return [mark(rows[index]) for index in (range(len(items)) if places is None else places)]
 
 # %% ../nbs/06_activations.ipynb #c3f90838
 class ActivationLoader(DataLoader):
