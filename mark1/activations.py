@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['STATIC', 'few_pictures', 'small_loaders', 'silent', 'small_learner', 'body_and_head', 'at_a_time', 'activations_of',
-           'random_steps', 'insist_on_same', 'item_marks', 'ActivationLoader', 'HeadOnly', 'parts_of_head',
+           'random_steps', 'insist_on_same', 'item_marks', 'ActivationLoader', 'HeadOnly', 'parts_of_head', 'has_bf16',
            'FrozenActivations', 'Stopwatch', 'seconds_by_epoch', 'draw_seconds', 'draw_bars_of_seconds', 'draw_growth']
 
 # %% ../nbs/06_activations.ipynb #a06impo1
 import hashlib
 import time
+import warnings
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
+from fastcore.basics import noop, patch
+from fastprogress.fastprogress import progress_bar
+from .data.networks import backbone
+from .data.sets import cats_and_dogs, is_cat
+from .exercises import exercise
+from .learning import fingerprint
+from torch import Tensor, nn
+
+# %% ../nbs/06_activations.ipynb #a06impo3
 from fastai.callback.core import Callback
 from fastai.callback.mixup import MixHandler
 from fastai.data.core import DataLoaders
@@ -43,13 +53,6 @@ from fastai.vision.all import (
     set_seed,
     vision_learner,
 )
-from fastcore.basics import noop, patch
-from fastprogress.fastprogress import progress_bar
-from .data.networks import backbone
-from .data.sets import cats_and_dogs, is_cat
-from .exercises import exercise
-from .learning import fingerprint
-from torch import Tensor, nn
 
 # %% ../nbs/06_activations.ipynb #a06load1
 def few_pictures(
@@ -173,6 +176,7 @@ def insist_on_same(
 # %% ../nbs/06_activations.ipynb #ee3fc5dd
 def item_marks(
     dl:DataLoader,
+    places:range=None, # of the items wanted; all if not given
 ) -> list[tuple]: # for each item what it is, and of a file also its bytes and its time in nanoseconds
     "Read what tells whether the items of a loader are still the same."
     items = getattr(dl, "items", range(dl.n))
@@ -188,7 +192,7 @@ def item_marks(
         in_memory = hasattr(item, "tobytes") or hasattr(item, "__array__") # a picture, an array, a tensor
         return (hashlib.sha256(np.asarray(item).tobytes()).hexdigest()[:16] if in_memory else repr(item),)
     rows = items.iloc if isinstance(items, pd.DataFrame) else items # as fastai takes them
-    return [mark(rows[index]) for index in range(len(items))]
+    return [mark(rows[index]) for index in (range(len(items)) if places is None else places)]
 
 # %% ../nbs/06_activations.ipynb #c3f90838
 class ActivationLoader(DataLoader):
@@ -215,9 +219,11 @@ class ActivationLoader(DataLoader):
     def create_batch(self, rows):
         view = self.views[self.epoch % len(self.views)]
         return view[rows], *(part[rows] for part in self.targets)
-    def retain(self, batch, rows): return batch
 
 # %% ../nbs/06_activations.ipynb #a06load6
+@patch
+def retain(self:ActivationLoader, batch, rows): return batch
+
 @patch
 def no_pictures(self:ActivationLoader, *args, **kwargs):
     "Refuse what needs pictures."
@@ -261,12 +267,22 @@ def parts_of_head(
     learns = is_static.index(False) if False in is_static else len(layers)
     return nn.Sequential(*layers[:learns]), nn.Sequential(*layers[learns:])
 
+# %% ../nbs/06_activations.ipynb #a06bf161
+def has_bf16(
+    device:torch.device, # on which a pass is to run
+) -> bool:
+    "Say whether a device computes with bf16, numbers of 16 bits, in instructions of its own."
+    if device.type == "cuda": return torch.cuda.is_bf16_supported(including_emulation=False)
+    found = torch.cpu.get_capabilities()
+    return device.type == "cpu" and any(found.get(name) for name in ("avx512_bf16", "amx_bf16"))
+
 # %% ../nbs/06_activations.ipynb #45e0c500
 class FrozenActivations:
     "Hold activations of a Learner's frozen body, computed once; `with` them it trains its head alone."
     def __init__(self,
         learn:Learner, # of pictures, with a body and a head, for instance of `vision_learner`
         views:int|None=None, # random views of each training picture to keep; needed where training has any
+        bf16:bool=False, # compute with 16 bits a number: quicker, and rounded; exact if not
     ):
         "Run all pictures through the body, in evaluation mode. `ValueError` where once is not enough."
         if views is not None and views < 1:
@@ -277,12 +293,24 @@ class FrozenActivations:
             raise ValueError(f"the data have {learn.dls.n_inp} inputs; it takes one, a picture")
         self.body, self.head = body_and_head(learn)
         self.pooling, self.learning = parts_of_head(self.head)
+        self.bf16 = bf16 and self.can_round()
         states = get_random_states()
         try:
             if views is None: insist_on_same(learn.dls.train)
             self.state = self.current_state()
             self.activations, self.targets = self.computed(views or 1)
         finally: set_random_states(**states) # as they were, so that training draws as it would have
+
+# %% ../nbs/06_activations.ipynb #a06bf162
+@patch
+def can_round(self:FrozenActivations) -> bool: # whether the device has instructions for bf16
+    "Warn where it has none: then the pass is exact."
+    device = next(self.body.parameters()).device
+    found = has_bf16(device)
+    if not found:
+        warnings.warn(f"this {device.type} has no instructions for bf16; the pass is exact, and no quicker",
+                      stacklevel=4)
+    return found
 
 # %% ../nbs/06_activations.ipynb #a06cls03
 @patch
@@ -301,9 +329,11 @@ def computed_of(self:FrozenActivations,
     x:Tensor, y:list[Tensor], # one batch
     is_first:bool, # whether to check that the head fits
 ) -> Tensor: # (N, …) activations
-    "Run the body, and the layers of the head that learn nothing."
+    "Run the body, in bf16 where that was asked for, and the layers of the head that learn nothing."
     with torch.inference_mode():
-        part = self.pooling(activations_of(self.body, x.as_subclass(Tensor)))
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
+            found = activations_of(self.body, x.as_subclass(Tensor))
+        part = self.pooling(found.float() if self.bf16 else found)
     if is_first: self.check_head(part, y)
     return part
 
@@ -355,7 +385,8 @@ def __repr__(self:FrozenActivations):
     counts = " + ".join(f"{len(views)} × {len(views[0]):,}" for views in self.activations if views)
     numbers = self.activations[0][0][0].numel()
     size = sum(view.nbytes for views in self.activations for view in views)
-    return f"views × pictures: {counts}; {numbers:,} activations each, {size/1e6:.1f} MB"
+    rounded = ", rounded to bf16" if self.bf16 else ""
+    return f"views × pictures: {counts}; {numbers:,} activations each, {size/1e6:.1f} MB{rounded}"
 
 # %% ../nbs/06_activations.ipynb #a06cls07
 @patch
@@ -494,6 +525,7 @@ def passes() -> float: # share, 0 to 1
     "Three times 500 and once 100 are 1,600 passes, in place of ten times 600."
     return passes_left()
 
+# %% ../nbs/06_activations.ipynb #a06answ5
 @exercise("store-1", difficulty=2,
           hint="Pictures times numbers times bytes, divided by a million.", tolerance=1, mistakes={
     "Those are millions of numbers; each takes 4 bytes.": lambda: [each/4 for each in megabytes()],

@@ -33,6 +33,7 @@ from fastai.vision.all import (
     set_seed,
     vision_learner,
 )
+from mark1 import activations
 from mark1.activations import FrozenActivations
 from mark1.data.sets import is_cat
 from mark1.first_model import held_out_once
@@ -242,6 +243,29 @@ def test_columns_may_have_any_name(table, file, label):
     PILImage.create(np.zeros((9, 9, 3), np.uint8)).save(folder/dls.train.items.iloc[0][file])
     with pytest.raises(ValueError, match="changed"):
         with activations: learn.fit(1)
+
+
+def test_in_bf16_the_pass_is_rounded_and_all_else_stays(table, monkeypatch):
+    monkeypatch.setattr(activations, "has_bf16", lambda device: True) # slow where there is none, and the same
+    passes = [FrozenActivations(vision_learner(loaders(table), tiny), bf16=bf16) for bf16 in (False, True)]
+    exact, rounded = (each.activations[0][0] for each in passes)
+    assert rounded.dtype == torch.float32 and not torch.equal(exact, rounded)
+    torch.testing.assert_close(rounded, exact, atol=.02*float(exact.abs().max()), rtol=0)
+    assert repr(passes[1]).endswith("rounded to bf16") and "bf16" not in repr(passes[0])
+    assert not torch.is_autocast_enabled("cpu") and next(passes[1].body.parameters()).dtype == torch.float32
+
+
+@pytest.mark.parametrize("flags, found", [({"avx512_bf16": True}, True), ({"amx_bf16": True}, True),
+                                          ({"avx512_f": True, "avx512_bf16": False}, False), ({}, False)])
+def test_a_processor_without_bf16_gets_the_exact_pass_and_a_sentence(table, monkeypatch, flags, found):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: flags)
+    assert activations.has_bf16(torch.device("cpu")) is found
+    assert not activations.has_bf16(torch.device("mps"))
+    if found: return
+    exact = FrozenActivations(vision_learner(loaders(table), tiny))
+    with pytest.warns(UserWarning, match="this cpu has no instructions for bf16; the pass is exact"):
+        asked = FrozenActivations(vision_learner(loaders(table), tiny), bf16=True)
+    assert torch.equal(asked.activations[0][0], exact.activations[0][0]) and "bf16" not in repr(asked)
 
 
 def test_two_inputs_are_refused(table):
