@@ -49,7 +49,7 @@ blog: setup ## serve notes and chapters as a site, with live reload while you wr
 site: setup ## build that site into _site/; BASE=https://… says where it will be shown
 	@$(VENV)/bin/python blog/build.py $(if $(BASE),--base "$(BASE)")
 
-browser: ## what the tests of the site and of JupyterLab look for: Chromium, axe, the HTML checker
+browser: ## what the tests of the site and of JupyterLab look for: Chromium, axe, the HTML checker, Lighthouse
 	@sh tests/browser.sh
 
 editors: setup ## look at every chapter in a real VS Code: installs one into _run/tools, keeps pictures in _run/editors

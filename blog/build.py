@@ -42,14 +42,14 @@ def make_site(
     built:Path, # takes the site
 ) -> list[str]: # what is wrong
     "Make all pages, and say what was left out of notes."
-    origins, faults = make_pages(root, settings)
+    origins, faults, unshown = make_pages(root, settings)
     if faults: raise ValueError("\nmark1: ".join(faults))
     notes = make_notes(root)
     for remark in notes.remarks: print(f"mark1: {remark}", file=sys.stderr)
     process = hugo(root, settings, "--baseURL", base, "--destination", str(built), text=True,
                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     log = process.communicate()[0]
-    wrong = complaints(log, root, origins | notes.origins) + notes.numbers
+    wrong = complaints(log, root, origins | notes.origins) + notes.numbers + unshown
     return wrong or ([log.strip()] if process.returncode else [])
 
 

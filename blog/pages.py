@@ -18,6 +18,7 @@ from execnb.nbio import read_nb
 from glossary import Term, link_terms, read_terms, with_anchors
 from mark1.workshop.notebook import WINGS, Chapter, find_chapters, is_imports, place_of, wing_of
 from markup import as_hugo_reads, spans
+from quoted import lines_shown, linked, no_results, said_of
 from reference import module_entries
 
 PAGES, KEPT_PAGES = Path("_run/blog/content"), Path("_run/blog/pages.json") # below the repository
@@ -296,14 +297,33 @@ def notebooks_of(
     return {place: path for place, path in notebooks.items() if path.exists()}
 
 
+def moments(
+    names:list[str], # of files
+) -> dict[str, int]:
+    "Say when files were last changed; 0 for one that is gone."
+    return {name: Path(name).stat().st_mtime_ns if Path(name).exists() else 0 for name in names}
+
+
+def unshown(
+    path:Path, # a notebook
+    page:dict, # what is kept of it
+) -> dict: # for the page
+    "Say which results in a notebook's words no output shows; kept until it or one linked there changes."
+    if "unshown" in page and moments(page["leads to"]) == page["leads to"]: return {}
+    others = [str(each) for each in linked(path.resolve(), path.read_text(encoding="utf-8"))]
+    return {"unshown": said_of(path), "leads to": moments(others)}
+
+
 def make_pages(
     root:Path, # the repository
     settings:dict[str, str], # of settings.ini
-) -> tuple[Origins, list[str]]: # the second: a sentence for each notebook that is at fault
+) -> tuple[Origins, list[str], list[str]]: # a sentence for each notebook at fault; for each result not shown
     "Write a page for every notebook and every module, and remove those whose notebook is gone."
+    for read in (lines_shown, no_results): read.cache_clear() # which was before a file changed
     library = root/settings["lib_path"]
     folder = root/PAGES
     makers = [*sorted(Path(__file__).parent.glob("*.py")), *sorted(library.rglob("*.py"))]
+    makers.append(Path(__file__).with_name("no_results.toml"))
     terms = terms_of(root/"nbs")
     pictures = [(str(path), path.stat().st_mtime_ns) for path in sorted((root/"nbs").rglob("*"))
                 if path.suffix.lower() in SHOWN]
@@ -320,10 +340,11 @@ def make_pages(
                 files, starts = pages_of(place, path, weight, library, terms)
                 for name, content in files.items(): write(folder/name, content)
                 page = {"files": list(files), "starts": starts, "stamp": stamp}
+            page |= unshown(path, page)
         except ValueError as error:
             faults.append(str(error))
             write_fault(folder/place/"index.md", path, faults[-1])
-            page = {"files": [f"{place}/index.md"], "starts": [], **page, "stamp": ""}
+            page = {"files": [f"{place}/index.md"], "starts": [], **page, "stamp": "", "unshown": []}
         pages[place] = page
         origins[str(PAGES/place/"index.md")] = f"nbs/{place_of(path)}", page["starts"]
     files = {name for page in pages.values() for name in page["files"]}
@@ -331,4 +352,4 @@ def make_pages(
         if path.is_file() and path.relative_to(folder).as_posix() not in files:
             path.unlink()
     write(root/KEPT_PAGES, json.dumps(pages).encode())
-    return origins, faults
+    return origins, faults, [sentence for page in pages.values() for sentence in page["unshown"]]

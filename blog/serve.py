@@ -2,7 +2,7 @@
 
 Notes and chapters are made into pages anew when they, or the library, are saved; Hugo watches the pages. What
 cannot be made into a page stops Hugo by its fault, and the browser shows it. What `make site` would say of a
-note beside that is said when the note is saved.
+note or a chapter beside that is said when it is saved.
 """
 import ctypes
 import os
@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
@@ -97,7 +98,7 @@ class Server:
         self.folder = root/SERVED/str(self.port)
         self.taken = f"; port {wanted} is in use" if wanted not in (0, self.port) else ""
         self.origins = {}
-        self.beside = [] # what is said of notes, though they are shown
+        self.beside = {} # what is said of chapters and of notes, though they are shown
         self.programs = []
         self.hugo = None
 
@@ -131,11 +132,12 @@ class Server:
     ):
         "Make pages of the notebooks or notes that have changed; Hugo shows and says what is at fault."
         try:
-            if folders == MADE_OF: self.origins |= make_pages(self.root, self.settings)[0]
+            if folders == MADE_OF: origins, _, beside = make_pages(self.root, self.settings)
             else:
                 notes = make_notes(self.root)
-                self.origins |= notes.origins
-                self.beside = notes.remarks + notes.numbers
+                origins, beside = notes.origins, notes.remarks + notes.numbers
+            self.origins |= origins
+            self.beside[folders] = beside
         except (ValueError, OSError) as error: print(f"mark1: {error}", flush=True) # no chapter, no room
 
     def keep_up(self):
@@ -186,7 +188,7 @@ class Server:
 
     def say(self):
         "Print what is wrong, once for as long as it stays so."
-        found = list(dict.fromkeys(self.found + self.beside))
+        found = list(dict.fromkeys(chain(self.found, *self.beside.values())))
         for sentence in found:
             if sentence not in self.wrong: print(f"mark1: {sentence}", flush=True)
         if self.stands and not self.fails:

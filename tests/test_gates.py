@@ -196,6 +196,8 @@ NO_TEX = new_markdown_cell("$$\\frac{1}{$$")
 
 @pytest.mark.parametrize("fault, cell, place", [
     ("a chapter whose picture has no alt text", NO_ALT, "nbs/01_toy.ipynb, cell"),
+    ("a chapter with a result that no output shows", new_markdown_cell("It got 11 of 80 wrong."),
+     "nbs/01_toy.ipynb, cell 4: "),
     ("a chapter with a link that leads nowhere", DEAD_LINK, "nbs/01_toy.ipynb, cell 4: "),
     ("a chapter with a formula that is no TeX", NO_TEX, "nbs/01_toy.ipynb, cell 4: "),
     ("a chapter with raw HTML", new_markdown_cell("<b>bold</b>"), "nbs/01_toy.ipynb, cell 4: "),
@@ -203,6 +205,17 @@ NO_TEX = new_markdown_cell("$$\\frac{1}{$$")
 def test_what_stops_a_chapter(home, outcome, fault, cell, place):
     write_chapter(home, cell)
     assert outcome(fault, build(home, "Words.\n")).startswith(place)
+
+
+def test_a_result_of_a_chapter_is_asked_for_again_where_the_chapter_that_shows_it_has_changed(built):
+    path = built/"nbs"/"02_other.ipynb"
+    quoted = [new_markdown_cell("# Other"), new_markdown_cell("It got [13 of 80](01_toy.ipynb) wrong.")]
+    nbformat.write(new_notebook(cells=quoted), path)
+    assert build(built).returncode == 0
+    write_chapter(built, new_markdown_cell("Nothing is shown any more."))
+    result = build(built, "Words.\n")
+    said = "mark1: nbs/02_other.ipynb, cell 2: no output shows '13 of 80'"
+    assert result.returncode == 1 and result.stderr.startswith(said), result.stderr
 
 
 def test_outputs_older_than_the_code(home, outcome):

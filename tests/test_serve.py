@@ -311,7 +311,7 @@ def test_a_faulty_note_is_named_and_the_mended_one_is_shown(author, terminal):
 
 
 NO_NOTEBOOK = r"nbs/01_toy.ipynb: it is no notebook \(.+\); save it once more"
-def test_what_else_make_site_would_say_of_a_note_is_said_when_it_is_saved(author):
+def test_what_else_make_site_would_say_is_said_when_a_note_or_a_chapter_is_saved(author):
     author.note.write_text(FRONT + "Words, <b>bold</b>.\n")
     typed = author.type(SERVE)
     assert "mark1: lesson_notes/2021-12-19.md:6: raw HTML (<b>)" in typed.said # which is there from the start
@@ -322,9 +322,13 @@ def test_what_else_make_site_would_say_of_a_note_is_said_when_it_is_saved(author
         author.note.write_text(text)
         shows(typed, text.splitlines()[-1])
         typed.waits_for(re.escape(f"mark1: lesson_notes/2021-12-19.md:{said}"))
+    write_chapter(author.home, new_markdown_cell("It got 11 of 80 wrong."))
+    typed.waits_for("mark1: nbs/01_toy.ipynb, cell 4: no output shows '11 of 80'")
+    shows(typed, "It got 11 of 80 wrong.", "chapters/01_toy/")
     author.note.write_text(FRONT + "Better words.\n")
     shows(typed, "Better words.")
     assert typed.said.count("13 of 80' has") == 1 == typed.said.count("'mood' in")
+    assert typed.said.count("shows '11 of 80'") == 1
 
 
 def without_title(path):

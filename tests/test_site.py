@@ -6,8 +6,10 @@ Takes long: begins first.
 """
 import gzip
 import json
+import os
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 import time
@@ -15,6 +17,7 @@ from functools import cache, partial
 from http.server import ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Thread
 from types import SimpleNamespace
 from unicodedata import normalize
@@ -31,7 +34,7 @@ from PIL import Image
 from playwright.sync_api import expect
 from pypdf import PdfReader
 
-from conftest import PATIENCE, ROOT, Quiet, reached_by_tab
+from conftest import CHROMIUM, PATIENCE, ROOT, Quiet, reached_by_tab, typed
 
 TOOLS = ROOT/"_run"/"tools"/"node_modules"
 expect.set_options(timeout=PATIENCE*1000)
@@ -352,7 +355,8 @@ def test_a_note_stands_in_lists_by_its_topic_with_the_date_beside_it(site):
                for entry in site.pages[site.base + "notes/"].find_class("entries")[0]}
     assert entries["Everything a note can hold"] == ["3 January 2022"]
     assert entries["Sounds and mouse traces, drawn as pictures"] == ["28 November 2026"]
-    assert entries["19 December 2021"] == [] # which is named by its date
+    assert entries["Lesson 1: train a model first, then ask how good it is"] == ["19 December 2021"]
+    assert not [name for name, dates in entries.items() if len(dates) != 1]
 
 
 def test_each_page_has_a_card_and_a_way_to_report_a_mistake(site):
@@ -721,6 +725,38 @@ def test_axe_notices_grey_on_grey(judged, theme, colour):
     for page in judged("tags/", (theme, 1280)):
         page.evaluate(f"document.querySelector('h1').style.color = '{colour}'")
         assert [rule for rule, *_ in violations(page)] == ["color-contrast"]
+
+
+def marks(address):
+    "Ask Lighthouse for the marks that it gives a page on a telephone, of 100."
+    script = tool("lighthouse")/"cli"/"index.js"
+    if not CHROMIUM or not shutil.which("node"):
+        pytest.skip("there is no Chromium or no Node.js for Lighthouse; call `make browser`")
+    command = ["node", script, address, "--quiet", "--output=json",
+               "--chrome-flags=--headless=new --no-sandbox"]
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder: # Chromium leaves things there
+        environment = {**os.environ, "CHROME_PATH": CHROMIUM, "TMPDIR": folder}
+        said = typed(command, env=environment)
+    assert said.returncode == 0, said.stderr
+    return {kind: 100*each["score"] for kind, each in json.loads(said.stdout)["categories"].items()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["", "chapters/04_validation/", "notes/2021-12-19/"])
+def test_lighthouse_gives_98_of_100_on_a_telephone(site, name):
+    "The median of three; nothing is compressed here, as it is on GitHub Pages, so it is quicker there."
+    rounds = [marks(site.base + name) for _ in range(3)]
+    medians = {kind: statistics.median(each[kind] for each in rounds) for kind in rounds[0]}
+    print(name or "home", medians)
+    assert len(medians) == 4 and min(medians.values()) >= 98, rounds
+
+
+@pytest.mark.slow
+def test_lighthouse_notices_a_slow_page_without_a_title(serve, tmp_path):
+    waits = "<script>while (performance.now() < 3000) {}</script>"
+    (tmp_path/"index.html").write_text(f"<!doctype html><html><body>{waits}<img src=x><p>words")
+    found = marks(serve(tmp_path))
+    assert all(found[kind] < 98 for kind in ("performance", "accessibility", "seo")), found
 
 
 # --- the playground
