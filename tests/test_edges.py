@@ -113,6 +113,14 @@ def test_the_interval_of_a_difference_is_that_of_the_paper():
     refused("the same items", batch_norm.paired_difference, [], [])
 
 
+def test_a_body_is_looked_at_in_evaluation():
+    body = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(.9)).train()
+    seen = torch.rand(6, 3, 8, 8)
+    numbers, features = batch_norm.body_state(body, seen)
+    assert torch.equal(numbers, batch_norm.body_state(body, seen)[0]) # looking changes no statistics
+    torch.testing.assert_close(features, body.eval()(seen).mean((2, 3)))
+
+
 def test_no_wrong_answer_at_all_is_a_measurement():
     counts = {"20": {"way": {"0": 0, "1": 2}}, "100": {"way": {"0": 0}}}
     shares = recipe.shares_wrong(counts, 10, "way")
