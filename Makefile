@@ -4,7 +4,7 @@ VENV   := $(or $(MARK1_VENV),.venv)
 READY  := $(VENV)/.mark1-ready
 MARK1  := $(VENV)/bin/mark1
 
-.PHONY: help setup run test test-slow test-container learn lab refresh note import blog site browser editors bench lock
+.PHONY: help setup run test test-slow test-container mutants learn lab refresh note import blog site browser editors bench lock
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -25,6 +25,9 @@ test-slow: setup ## the checks that take long: every photograph held out once, e
 test-container: setup ## `ez env go` for real, to chapter 01 inside a container: 7 minutes, and 15 GB of disk for a while
 	@.ci/engine
 	@. $(VENV)/bin/activate && pytest -m "slow or not slow" -rs -s tests/test_container.py
+
+mutants: setup ## put faults into a copy of the code, one at a time, and say who notices them; FILES="metrics blog/" takes some
+	@$(VENV)/bin/python tests/mutants.py --jobs 2 $(FILES)
 
 learn: setup ## make your own copies of the lesson in learn/, outside of git; FRESH=01 makes a new one beside yours
 	@$(MARK1) learn $(if $(FRESH),--fresh $(FRESH))

@@ -4,12 +4,15 @@ An older format, a mark in front, half a merge, nothing at all, one endless line
 
 About: runner.
 """
+import importlib.util
 import json
 import shutil
+from itertools import combinations
 
 import nbformat
+import numpy as np
 import pytest
-from mark1.workshop.notebook import read_notebook
+from mark1.workshop.notebook import find_chapters, read_notebook
 from mark1.workshop.runner import trust
 from nbformat.sign import NotebookNotary
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
@@ -134,3 +137,25 @@ def test_the_cases_that_came_from_elsewhere(mark1_here, toy_repository):
             if case.stem in ("empty", "conflict"):
                 assert "42_case.ipynb" in sentence(result, 2)
             else: assert result.returncode == 0, f"{case.name}: {result.stderr}"
+
+
+def test_a_stored_figure_that_was_exchanged_is_noticed():
+    "Each figure of the lesson is told from each other; one that is a little larger, or noisy, is not."
+    spec = importlib.util.spec_from_file_location("conftest_of_nbs", ROOT/"nbs"/"conftest.py")
+    looks = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(looks)
+    cells = [cell for path in find_chapters(ROOT/"nbs", ["lesson"]) for cell in read_notebook(path).cells]
+    outputs = [cell.get("outputs", []) for cell in cells]
+    drawn = [[out for out in outs if looks.FIGURE in out.get("data", {})] for outs in outputs]
+    figures = dict.fromkeys(out.data[looks.FIGURE] for outputs in drawn for out in outputs)
+    shades = [each for each in map(looks.coarse, figures) if each is not None]
+    assert len(shades) > 50
+    away = min(looks.far(one, other) for one, other in combinations(shades, 2))
+    rng = np.random.default_rng(0)
+    near = max(looks.far(each, each + rng.normal(0, .1*each.std(), each.shape)) for each in shades)
+    assert near < looks.DIFFERENCE/2 and away > 2*looks.DIFFERENCE, (near, away)
+    one, other = [outputs for outputs in drawn if len(outputs) == 1][:2]
+    assert looks.figures_differ(one, one) == ""
+    assert "another than the cell draws" in looks.figures_differ(one, other)
+    assert "1 figures are stored, and the cell draws 0" in looks.figures_differ(one, [])
+    assert looks.figures_differ([], one) == "" # nothing is stored that could be wrong
