@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from front import ENDINGS, name_of, read_front
+from mark1.workshop.environment import until_unread
 from mark1.workshop.notebook import repository
 from markup import spans
 from notes import NOTES, find_notes, read_note
@@ -248,6 +249,7 @@ def import_blog(
     return lines + [f"not copied, as no note names it: {path}" for path in unused]
 
 
+@until_unread()
 def main(
     words:list[str]|None=None, # of the command line; those that were typed if not given
 ) -> int: # exit code
@@ -264,6 +266,7 @@ def main(
         else:
             print(__doc__.strip())
             return 2
+    except BrokenPipeError: raise
     except (ValueError, OSError) as error:
         print(f"mark1: {error}", file=sys.stderr)
         return 2

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from faults import complaints
 from indexes import index_for_search, indexing_faults, is_indexed
 from links import dead_links, names_in
+from mark1.workshop.environment import until_unread
 from mark1.workshop.notebook import repository, setting
 from notes import find_notes, make_notes
 from pages import make_pages
@@ -96,6 +97,7 @@ def summary(
     return f"{notes}, {some(count('chapters'), 'chapter')}, {some(count('library'), 'module')} in {SITE}/"
 
 
+@until_unread()
 def main(
     words:list[str]|None=None, # of the command line; those that were typed if not given
 ) -> int: # exit code
@@ -119,6 +121,7 @@ def main(
         start = time.monotonic()
         wrong = build(root, settings, base)
     except KeyboardInterrupt: return 130
+    except BrokenPipeError: raise
     except (ValueError, OSError) as error:
         print(f"mark1: {error}", file=sys.stderr)
         return 2

@@ -1,9 +1,12 @@
 """Make .venv and install the locked packages into it: `make` calls this; on Windows type `py build/setup.py`.
 
 Needs Python 3.11 to 3.13, nothing else. Running it again repairs a set-up that was interrupted.
+MARK1_PACKAGES says how much of the lock is installed, and is remembered: `cpu` leaves out what only a graphics
+card needs, `site` takes what `make site` needs.
 """
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,7 +20,38 @@ VENV = Path(os.environ.get("MARK1_VENV") or ROOT / ".venv")
 LOCK = ROOT / "build" / "requirements.txt"
 SCRIPTS = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = SCRIPTS / ("python.exe" if os.name == "nt" else "python")
-GIGABYTES = 8 if sys.platform == "linux" else 3  # Linux wheels of torch bring CUDA along
+READY = VENV / ".mark1-ready" # says which packages are there
+PACKAGES = os.environ.get("MARK1_PACKAGES") or (READY.exists() and READY.read_text()) or "all"
+CUDA = sys.platform == "linux" # there the wheels of torch bring it along
+COSTS = { # gigabytes to download, gigabytes of disk
+    "all": (3.4, 6.8) if CUDA else (0.9, 2.1),
+    "cpu": (2.8, 5.3) if CUDA else (0.9, 2.1),
+    "site": (0.2, 0.4),
+}
+# Torch imports and trains without these; to the rest of CUDA, 2.9 GB of disk, it is linked.
+# Without triton there is no torch.compile, which the course does not use.
+CUDA_ALONE = {
+    "cuda-bindings",
+    "nvidia-cuda-cccl",
+    "nvidia-cusolver",
+    "nvidia-nvjitlink",
+    "nvidia-nvtx",
+    "triton",
+}
+SITE = ( # and what these need
+    "execnb",
+    "hugo",
+    "lxml",
+    "markdown-it-py",
+    "numpy",
+    "pagefind-bin",
+    "pandas",
+    "pillow",
+    "pygments",
+    "pyyaml",
+    "scipy",
+    "setuptools",
+)
 KERNELS = """\
 # Written by build/setup.py. A kernel of JupyterLab or VS Code gets what `mark1 run` gives its kernels.
 import os
@@ -56,18 +90,29 @@ def check_machine():
     except ImportError:
         stop("this Python cannot make virtual environments; on Debian and Ubuntu: "
              "sudo apt install python%d.%d-venv" % sys.version_info[:2])
+    if PACKAGES not in COSTS:
+        stop("MARK1_PACKAGES is %r; set it to 'all', to 'cpu' (less, where there is no graphics card) "
+             "or to 'site' (what `make site` needs)" % PACKAGES)
     free = shutil.disk_usage(ROOT).free / 1e9
-    if free < GIGABYTES and not VENV.exists():
-        stop("%.1f GB of disk are free in %s, %d GB are needed; make room or clone elsewhere"
-             % (free, ROOT, GIGABYTES))
+    needed = COSTS[PACKAGES][1] + 1
+    if free < needed and not VENV.exists():
+        stop("%.1f GB of disk are free in %s, %.0f GB are needed; make room or clone elsewhere"
+             % (free, ROOT, needed))
 
 
-def locked(name):
-    """Give the lines of the lock that pin one package and its hashes."""
-    lines = LOCK.read_text().splitlines()
-    start = next(i for i, line in enumerate(lines) if line.startswith(name + "=="))
-    end = next((i for i in range(start + 1, len(lines)) if not lines[i].startswith(" ")), len(lines))
-    return "\n".join(lines[start:end]) + "\n"
+def locked(keep):
+    """Give the lines of the lock that pin the packages whose names `keep` accepts, with their hashes."""
+    entries = re.split(r"\n(?=\S)", LOCK.read_text().strip())
+    return "\n".join(entry for entry in entries if keep(entry.partition("==")[0])) + "\n"
+
+
+def announce():
+    """Say what is about to be downloaded, and how to get less."""
+    less = ""
+    if PACKAGES == "all" and CUDA:
+        less = "; without a graphics card, MARK1_PACKAGES=cpu is enough: %.1f and %.1f GB" % COSTS["cpu"]
+    print("mark1: installing the locked packages (%s): %.1f GB to download the first time, %.1f GB of disk%s"
+          % (PACKAGES, *COSTS[PACKAGES], less), flush=True)
 
 
 def main():
@@ -83,13 +128,19 @@ def main():
     quiet = [] if sys.stdout.isatty() else ["-q"]
     with tempfile.TemporaryDirectory() as folder:
         wanted = Path(folder) / "uv.txt"
-        wanted.write_text(locked("uv"))
+        wanted.write_text(locked("uv".__eq__))
         run([PYTHON, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps",
              "--require-hashes", "-r", wanted], network)
     uv = [SCRIPTS / "uv", "pip", "install", "--python", PYTHON] + quiet
-    print("mark1: installing the locked packages (the first time this downloads some gigabytes)", flush=True)
+    announce()
     environment = dict(os.environ, UV_HTTP_TIMEOUT="300")
-    run(uv + ["--require-hashes", "-r", LOCK], network, env=environment)
+    if PACKAGES == "site":
+        run(uv + ["--constraint", LOCK, *SITE], network, env=environment)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            wanted = Path(folder) / "lock.txt"
+            wanted.write_text(locked(lambda name: PACKAGES == "all" or name not in CUDA_ALONE))
+            run(uv + ["--no-deps", "--require-hashes", "-r", wanted], network, env=environment)
     whole = (ROOT / "pyproject.toml").exists()  # not while an image is built: there are only the packages
     if whole:
         run(uv + ["--no-deps", "--no-build-isolation", "--offline", "-e", ROOT],
@@ -107,7 +158,7 @@ def main():
     kernels.mkdir(parents=True, exist_ok=True)
     (kernels / "ipython_kernel_config.py").write_text(KERNELS)
     if whole:
-        (VENV / ".mark1-ready").touch()
+        READY.write_text(PACKAGES)
     print("mark1: ready after %.0f s" % (time.time() - start), flush=True)
 
 

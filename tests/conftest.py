@@ -53,6 +53,15 @@ def interruptible():
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+def tracked():
+    "Name the files that git keeps, or would; all files in a source distribution, where there is no git."
+    names = typed(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT).stdout.splitlines()
+    if not (ROOT/".git").exists():
+        paths = (path.relative_to(ROOT) for path in ROOT.rglob("*") if "__pycache__" not in path.parts)
+        names = [path.as_posix() for path in paths if not path.parts[0].startswith((".venv", "_", "learn"))]
+    return sorted(name for name in names if (ROOT/name).is_file())
+
+
 # What tests leave behind
 
 def repository_files():

@@ -39,20 +39,13 @@ from nbdev.clean import clean_nb
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from PIL import Image
 
-from conftest import BIN, ROOT, faults_listed, typed
+from conftest import BIN, ROOT, faults_listed, tracked, typed
 
 sys.path.append(str(ROOT/"blog")) # last, for its names are common ones
 
 NOTEBOOKS = sorted(path for path in (ROOT/"nbs").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
 CHAPTERS = find_chapters(ROOT/"nbs")
-LISTED = subprocess.run(
-    ["git", "ls-files", "-co", "--exclude-standard"],
-    cwd=ROOT,
-    capture_output=True,
-    text=True,
-    check=True,
-).stdout.splitlines()
-TRACKED = [ROOT/line for line in LISTED if (ROOT/line).is_file()]
+TRACKED = [ROOT/name for name in tracked()]
 by_name = {"ids": lambda path: path.name}
 
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from conftest import ROOT
+from conftest import ROOT, typed
 
 
 @pytest.fixture
@@ -43,6 +43,41 @@ def test_a_full_disk(setup_script, monkeypatch, tmp_path):
     monkeypatch.setattr(setup_script.shutil, "disk_usage", lambda path: SimpleNamespace(free=1e9))
     with pytest.raises(SystemExit, match=r"1\.0 GB of disk are free"):
         setup_script.check_machine()
+
+
+def test_other_packages_than_there_are(setup_script, monkeypatch):
+    monkeypatch.setattr(setup_script, "PACKAGES", "gpu")
+    with pytest.raises(SystemExit, match="MARK1_PACKAGES is 'gpu'; set it to 'all', to 'cpu'"):
+        setup_script.check_machine()
+
+
+def test_the_costs_are_said_before_anything_is_fetched(setup_script, monkeypatch, capsys):
+    monkeypatch.setattr(setup_script, "CUDA", True)
+    for packages, less in (("all", True), ("cpu", False), ("site", False)):
+        monkeypatch.setattr(setup_script, "PACKAGES", packages)
+        setup_script.announce()
+        said = capsys.readouterr().out
+        assert "GB to download" in said and ("MARK1_PACKAGES=cpu is enough" in said) == less
+
+
+def test_a_machine_without_a_card_gets_the_same_lock_without_some_packages(setup_script):
+    names = lambda text: {line.split("==")[0] for line in text.splitlines() if not line.startswith(" ")}
+    whole = names(setup_script.LOCK.read_text())
+    less = names(setup_script.locked(lambda name: name not in setup_script.CUDA_ALONE))
+    assert whole - less == setup_script.CUDA_ALONE and {*setup_script.SITE} <= whole
+    assert {"torch", "nvidia-cuda-cupti"} <= less # libtorch_cpu.so is linked to the latter
+    numpy = setup_script.locked("numpy".__eq__)
+    assert numpy.count("numpy==") == setup_script.LOCK.read_text().count("\nnumpy==") and "--hash" in numpy
+
+
+def test_other_packages_are_wanted():
+    "`make` sets up anew where MARK1_PACKAGES names others than those that are there."
+    if not (ROOT/".venv"/".mark1-ready").exists():
+        pytest.skip("this environment was not made by `make`; type `make setup`")
+    planned = lambda packages: typed(["make", "-n", "setup", f"MARK1_PACKAGES={packages}"], cwd=ROOT).stdout
+    there = (ROOT/".venv"/".mark1-ready").read_text() or "all"
+    other = "cpu" if there == "all" else "all"
+    assert "build/setup.py" in planned(other) and "build/setup.py" not in planned("")
 
 
 def test_no_network_for_the_packages(tmp_path):

@@ -7,7 +7,7 @@ __all__ = ['PAGE', 'MISSING', 'SSH', 'SUBMODULES', 'CLI', 'ROOM', 'git_address',
            'Machine', 'known_branch', 'get_submodules', 'get_repository', 'commands', 'engine_faults', 'check_base',
            'editor_address', 'jupyter_address', 'find_config', 'wishes', 'dev_containers_cli', 'said_as_json',
            'container_ids', 'usable_gpu', 'read_configuration', 'configure', 'seen_from', 'go', 'where_to_work',
-           'foreseen', 'plan', 'command_line', 'main']
+           'foreseen', 'plan', 'until_unread', 'command_line', 'main']
 
 # %% ../../nbs/workshop/environment.ipynb #ad92067e
 import argparse
@@ -19,10 +19,12 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
+from .. import __version__
 from ..data.files import hide_password
 from mark1.workshop.containers import (
     CHECK_BASE,
@@ -652,9 +654,20 @@ def plan(
     return "\n".join([*lines, *(f"would fail: {fault}" for fault in foreseen(machine, address, wanted))])
 
 # %% ../../nbs/workshop/environment.ipynb #39941248
+@contextmanager
+def until_unread() -> Iterator[None]:
+    "End the command quietly when whoever reads what it prints stops, as `| head -1` does."
+    try:
+        try: yield
+        finally: sys.stdout.flush() # here, and not when Python ends, where nobody catches it
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141) # 128 and SIGPIPE
+
 def command_line() -> argparse.ArgumentParser:
     "Describe the commands and options of `ez`."
     parser = argparse.ArgumentParser("ez", description="From a repository's address to a running container.")
+    parser.add_argument("--version", action="version", version=f"ez {__version__}, of Mark 1")
     env = parser.add_subparsers(required=True, metavar="env").add_parser("env", help="environments")
     command = env.add_subparsers(required=True, metavar="go").add_parser(
         "go", help="clone, build, start, open", description=go.__doc__,
@@ -671,7 +684,7 @@ def command_line() -> argparse.ArgumentParser:
     add("--dry-run", action="store_true", help="print the plan and do nothing")
     return parser
 
-# %% ../../nbs/workshop/environment.ipynb #399412a
+@until_unread()
 def main(
     argv:list[str]=None, # the command line's words; those of this process if not given
 ) -> int: # 0 when all went well, 2 when something is missing, 130 after Ctrl-C
@@ -685,6 +698,7 @@ def main(
     try:
         if args.dry_run: print(plan(*what))
         else: go(*what, say=lambda text: print(f"ez: {hide_password(text)}", flush=True))
+    except BrokenPipeError: raise
     except (ValueError, OSError) as error:
         print(f"ez: {hide_password(str(error))}", file=sys.stderr)
         return 2

@@ -7,7 +7,7 @@ __all__ = ['GOT', 'HEAVY', 'default_limit', 'notebook_client', 'overwritten', 'j
            'why_stopped', 'wrong_data', 'execute_chapter', 'end_kernels', 'Reporter', 'heaviest_first',
            'jobs_at_a_time', 'warm_up', 'run_chapters', 'result_table', 'slowest_table', 'chosen', 'run',
            'packaged_only', 'refresh', 'store_outputs', 'store_results', 'write_readme', 'edited', 'chosen_to_test',
-           'test_commands', 'test', 'trust', 'learn', 'lab', 'doctor', 'command_line', 'fault', 'main']
+           'test_commands', 'test', 'trust', 'learn', 'lab', 'doctor', 'command_line', 'handed_on', 'fault', 'main']
 
 # %% ../../nbs/workshop/runner.ipynb #1bc6eb4c
 import argparse
@@ -31,10 +31,12 @@ from threading import Event
 
 import nbformat
 from filelock import FileLock, Timeout
+from .. import __version__
 from ..data import sets
 from ..data.files import data_form, staged
 from .copies import FOLDER, make_copies
 from .doctor import examine, report
+from .environment import until_unread
 from .kernels import fork_kernels, kernel_config, kernel_environment, kernels_wanted, threads
 from mark1.workshop.notebook import (
     Chapter,
@@ -608,7 +610,6 @@ def doctor(
     print(json.dumps([asdict(each) for each in findings], indent=1) if as_json else report(findings))
     return int(any(each.state == "stops" for each in findings))
 
-# %% ../../nbs/workshop/runner.ipynb #25b0ada
 def command_line(
 ) -> argparse.ArgumentParser:
     "Describe the commands and options of `mark1`."
@@ -617,13 +618,14 @@ def command_line(
         epilog="MARK1_DATA=full uses the downloaded data sets; "
                "MARK1_MIRROR=http://… takes them from a mirror; "
                "MARK1_KERNELS=plain starts every kernel anew instead of forking it.")
+    parser.add_argument("--version", action="version", version=f"mark1 {__version__}")
     commands = parser.add_subparsers(required=True, metavar="command")
     for function in (run, test, learn, lab, refresh, doctor):
         command = commands.add_parser(function.__name__, help=function.__doc__, description=function.__doc__)
         command.set_defaults(function=function)
         add = command.add_argument
         if function == lab:
-            add("options", nargs="*", help="of JupyterLab, after --, for instance --no-browser")
+            add("options", nargs="*", help="of JupyterLab, for instance --no-browser")
         if function == doctor:
             add("--json", dest="as_json", action="store_true", help="for programs")
         if function == learn:
@@ -646,7 +648,13 @@ def command_line(
             help="what a cell may take, a chapter three times that (default: 600; 7200 with the full data)")
     return parser
 
-# %% ../../nbs/workshop/runner.ipynb #25b0adb
+def handed_on(
+    words:list[str], # of the command line
+) -> list[str]: # with -- where JupyterLab's begin
+    "Mark what follows `mark1 lab` as JupyterLab's, or argparse would take it for our own."
+    if words[:1] != ["lab"] or {"-h", "--help", "--"} & {*words}: return words
+    return ["lab", "--", *words[1:]]
+
 def fault(
     error:Exception, # that ended a command
 ) -> str: # one line
@@ -662,12 +670,12 @@ def fault(
     remedy = f"; {remedies[error.errno]}" if error.errno in remedies else ""
     return f"{error.filename}: {error.strerror}{remedy}"
 
-# %% ../../nbs/workshop/runner.ipynb #25b0adc
+@until_unread()
 def main(
     argv:list[str]=None, # the command line's words; those of this process if not given
 ) -> int: # 0 when all went well, 1 when a chapter or test failed, 2 for bad input, 130 after Ctrl-C
     "Run the command `mark1`."
-    words = vars(command_line().parse_args(argv))
+    words = vars(command_line().parse_args(handed_on(sys.argv[1:] if argv is None else argv)))
     function = words.pop("function")
     tools = Path(sys.executable).parent # this environment's, before any others
     os.environ["PATH"] = f"{tools}{os.pathsep}{os.environ['PATH']}"
@@ -675,6 +683,7 @@ def main(
         data_form() # a wrong MARK1_DATA or MARK1_KERNELS is said before anything runs
         kernels_wanted()
         return function(**words)
+    except BrokenPipeError: raise
     except (ValueError, OSError) as error:
         print(f"mark1: {fault(error)}", file=sys.stderr)
         return 2
