@@ -89,7 +89,8 @@ def main():
     uv = [SCRIPTS / "uv", "pip", "install", "--python", PYTHON] + quiet
     print("mark1: installing the locked packages (the first time this downloads some gigabytes)", flush=True)
     environment = dict(os.environ, UV_HTTP_TIMEOUT="300")
-    run(uv + ["--require-hashes", "-r", LOCK], network, env=environment)
+    # the lock holds all that is wanted, and leaves out a package that another would bring along
+    run(uv + ["--no-deps", "--require-hashes", "-r", LOCK], network, env=environment)
     whole = (ROOT / "pyproject.toml").exists()  # not while an image is built: there are only the packages
     if whole:
         run(uv + ["--no-deps", "--no-build-isolation", "--offline", "-e", ROOT],
