@@ -1,6 +1,8 @@
 """Every exercise of every chapter, three ways.
 
 The solution passes, the blank is told what to do, each known mistake is explained.
+
+Takes long: begins first.
 """
 import ast
 import os
