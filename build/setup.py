@@ -140,6 +140,7 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             wanted = Path(folder) / "lock.txt"
             wanted.write_text(locked(lambda name: PACKAGES == "all" or name not in CUDA_ALONE))
+            # the lock holds all that is wanted, and leaves out a package that another would bring along
             run(uv + ["--no-deps", "--require-hashes", "-r", wanted], network, env=environment)
     whole = (ROOT / "pyproject.toml").exists()  # not while an image is built: there are only the packages
     if whole:

@@ -36,6 +36,7 @@ def check_recording(
         raise ValueError("the model cannot be followed: some of its numbers are computed outside of "
                          "PyTorch, by NumPy or plain Python; use PyTorch's operations for that") from error
 
+# %% ../nbs/07_dependence.ipynb #1e624s13
 def recorded(
     function:Callable, # of one tensor
     example:Tensor, # of the shape that it is given; only the shape matters

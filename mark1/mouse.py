@@ -10,6 +10,7 @@ __all__ = ['LARGEST', 'LONG', 'ENCODINGS', 'GREY', 'WHITE', 'SLOW', 'FAST', 'key
 
 # %% ../nbs/09_mouse.ipynb #m9imp
 from collections.abc import Callable
+from functools import cache
 
 import fastai.callback.all  # noqa: F401, gives a Learner its `fit_one_cycle` and `no_bar`
 import matplotlib.pyplot as plt
@@ -439,6 +440,7 @@ def shows_backwards() -> str:
                                          for each in (there, back)))).sum() for name in ENCODINGS}
     return max(change, key=change.get)
 
+@cache # an answer and each known mistake ask for them
 def made_pairs():
     "Give the made events, the windows of people and even bots, and which of them are held out."
     events, _ = clean_events(traces())

@@ -4,10 +4,12 @@
 
 # %% auto #0
 __all__ = ['split_windows', 'split_sessions', 'by_forest', 'where_features', 'when_features', 'owner_scores', 'together',
-           'error_curve', 'equal_error', 'equal_error_interval', 'show_errors']
+           'error_curve', 'equal_error', 'equal_error_interval', 'show_errors', 'alarms_false', 'alarms_right',
+           'share_right_of_alarms', 'made_hands', 'wrong_by_place', 'wrong_by_middle']
 
 # %% ../nbs/09_owner.ipynb #o9imp
 from collections.abc import Callable
+from functools import cache
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -198,11 +200,15 @@ def share_right_of_alarms():
     "Strangers raise 7.5 alarms and owners 22.5: three of four alarms are false, because owners are many."
     return alarms_right(10, 90, .25, .25)
 
-# %% ../nbs/09_owner.ipynb #o9ansa
+@cache # an answer and each known mistake ask for them
+def made_hands():
+    "Give the events of made people, and their windows."
+    people, _ = clean_events(traces().query("maker == 'person'"))
+    return people, windows(people, count=100)
+
 def wrong_by_place(columns, split, seed=0):
     "Name made people by where they were; give the share wrong of what is held out."
-    people, _ = clean_events(traces().query("maker == 'person'"))
-    hands = windows(people, count=100)
+    people, hands = made_hands()
     held_out = split(hands, seed=seed)
     x = where_features(people, hands)[columns]
     return float(wrong_answers(by_forest, x, hands.person, held_out, seed)/held_out.sum())

@@ -20,6 +20,8 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from of_chapters import leave_out_others, pytest_addoption, pytest_ignore_collect  # noqa: F401 (hooks)
 
+# what `mark1 test` sets; torch reads it when a test module imports it, and is slower with more
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 if sys.__stdin__ is None:
     sys.__stdin__ = open(os.devnull) # closed, which pytest and IPython do not expect
 

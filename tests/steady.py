@@ -1,9 +1,9 @@
 """Run the tests several times, in random order, and keep a table of what failed and of how long each took.
 
-    python tests/steady.py                              pytest over tests/, five times
-    python tests/steady.py --beside 2 --rounds 3        three times, while two processes keep two cores busy
-    python tests/steady.py --whole                      all of `mark1 test`, its pytest in random order
-    python tests/steady.py -- -n 2 tests/test_zoo.py    with words of your own for pytest
+    python tests/steady.py --whole                         five rounds of all that `mark1 test` does
+    python tests/steady.py --whole --rounds 3 --beside 2   three, while two processes keep two cores busy
+    python tests/steady.py                                 five rounds of pytest over tests/ alone
+    python tests/steady.py -- -n 2 tests/test_zoo.py       with words of your own for pytest
 
 The table is in _run/steady/steady.json, and beside it what each round printed. A round's order comes back
 with its seed: pytest -p randomly --randomly-dont-reset-seed --randomly-seed=SEED tests

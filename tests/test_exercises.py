@@ -1,6 +1,8 @@
 """Every exercise of every chapter, three ways.
 
 The solution passes, the blank is told what to do, each known mistake is explained.
+
+Takes long: begins first.
 """
 import ast
 import os
@@ -8,6 +10,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import mark1
@@ -42,10 +45,23 @@ def learner(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", BOOK)
-def test_proved_three_ways(name, record_property):
+def test_proved_three_ways(name, record_property, monkeypatch):
+    """A solution is computed twice, which notices one that differs; a mistake once, as some train for long.
+
+    The next test computes those twice as well.
+    """
+    this = find(name)
+    if this.cases is None:
+        monkeypatch.setattr(this, "mistakes", {text: cache(wrong) for text, wrong in this.mistakes.items()})
     assert prove(name) >= 1
     record_property("exercise of", BOOK[name]) # counted in the summary, see conftest.py
     assert kept() == [] # a proof is not an answer of the learner's
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BOOK)
+def test_a_mistake_is_the_same_when_it_is_made_again(name):
+    assert prove(name) >= 1
 
 
 @pytest.mark.parametrize("module", [module for module in CHAPTERS if module not in ("exercises", "widgets")])
@@ -366,7 +382,7 @@ for answer in range(200): keep(sys.argv[1], 'wrong', str(answer))"""
 
 def test_a_loop_does_not_fill_the_disk(toy, learner):
     learner.mkdir()
-    learner_file().write_bytes(b"\n"*1_000_001)
+    learner_file().write_bytes(b"x"*1_000_001)
     check(toy(), 6)
     assert learner_file().stat().st_size == 1_000_001
 

@@ -48,22 +48,25 @@ READABLE = {
 }
 
 
-@pytest.mark.parametrize("kind", READABLE)
-def test_what_can_be_converted_is(mark1_here, toy_repository, kind):
-    home = toy_repository(_00_sum=["1"])
-    path = home/"nbs"/"00_sum.ipynb"
-    nbformat.write(nbformat.read(path, 4), home/"nbs"/"index.ipynb")
-    path.write_bytes(READABLE[kind])
-    first = mark1_here("refresh", "00", cwd=home)
-    assert first.returncode == 0 and "00_sum: 1 cells changed" in first.stdout, first.stdout + first.stderr
-    content = path.read_text(encoding="utf-8")
-    notebook = nbformat.reads(content, 4)
-    nbformat.validate(notebook)
-    assert json.loads(content)["nbformat_minor"] == 5
-    assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
-    assert notebook.cells[0].source == "# A café\n\n> a toy" and notebook.cells[1].outputs[0].text == "42\n"
-    assert "0 cells changed" in mark1_here("refresh", "00", cwd=home).stdout
-    assert path.read_text(encoding="utf-8") == content
+def test_what_can_be_converted_is(mark1_here, toy_repository):
+    "All kinds at once, a chapter each."
+    home = toy_repository(index=["1"])
+    paths = {kind: home/"nbs"/f"{number:02}_sum.ipynb" for number, kind in enumerate(READABLE)}
+    for kind, path in paths.items(): path.write_bytes(READABLE[kind])
+    first = mark1_here("refresh", *(path.stem for path in paths.values()), cwd=home)
+    assert first.returncode == 0, first.stdout + first.stderr
+    contents = {kind: path.read_text(encoding="utf-8") for kind, path in paths.items()}
+    for kind, content in contents.items():
+        assert f"{paths[kind].stem}: 1 cells changed" in first.stdout, f"{kind}: {first.stdout}"
+        notebook = nbformat.reads(content, 4)
+        nbformat.validate(notebook)
+        assert json.loads(content)["nbformat_minor"] == 5, kind
+        assert len({cell.id for cell in notebook.cells}) == len(notebook.cells), kind
+        assert notebook.cells[0].source == "# A café\n\n> a toy", kind
+        assert notebook.cells[1].outputs[0].text == "42\n", kind
+    second = mark1_here("refresh", *(path.stem for path in paths.values()), cwd=home)
+    assert second.stdout.count(": 0 cells changed") == len(paths), second.stdout
+    assert contents == {kind: path.read_text(encoding="utf-8") for kind, path in paths.items()}
 
 
 REFUSED = {
@@ -81,11 +84,14 @@ def test_what_cannot_is_named(mark1_here, toy_repository, outcome, fault):
     path.write_bytes(REFUSED[fault])
     for command in ("run", "refresh"): outcome(fault, mark1_here(command, cwd=home))
     assert path.read_bytes() == REFUSED[fault]
+
+
+def test_nbval_names_each_that_cannot_be_read(toy_repository):
+    home = toy_repository(_99_other=["2"])
+    paths = [home/"nbs"/f"0{number}_sum.ipynb" for number in range(len(REFUSED))]
+    for path, content in zip(paths, REFUSED.values(), strict=True): path.write_bytes(content)
     code, _, shown = nbval(home)
-    assert code and "00_sum.ipynb" in shown
-
-
-PRINTED = ["'x'*10_000_000", "'1'*10_000_000", "'a\\r'*5_000_000", "'1 '*5_000_000"]
+    assert code == 2 and all(f"ERROR nbs/{path.name}" in shown for path in paths), shown
 
 
 def test_the_lab_trusts_what_can_be_read(tmp_path, monkeypatch):
@@ -101,12 +107,18 @@ def test_the_lab_trusts_what_can_be_read(tmp_path, monkeypatch):
     notary.store.close()
 
 
-def test_very_long_lines(mark1_here, toy_repository):
+@pytest.mark.parametrize("millions", [
+    pytest.param([10, 1, 1, 1], id="one of ten megabytes"), # a single one was waited for in vain
+    pytest.param([10]*4, id="all of ten megabytes", marks=pytest.mark.slow),
+])
+def test_very_long_lines(mark1_here, toy_repository, millions):
     """In run, refresh and nbval.
 
     Each of them ends, where a pattern that looks for its end from each place never would.
     """
-    home = toy_repository(_00_long=[f"print({printed})" for printed in PRINTED])
+    x, one, overwritten, spaced = (count*1_000_000 for count in millions)
+    printed = [f"'x'*{x}", f"'1'*{one}", f"'a\\r'*{overwritten//2}", f"'1 '*{spaced//2}"]
+    home = toy_repository(_00_long=[f"print({each})" for each in printed])
     path = home/"nbs"/"00_long.ipynb"
     nbformat.write(nbformat.read(path, 4), home/"nbs"/"index.ipynb")
     for words in (["run"], ["refresh", "00"]):
@@ -115,7 +127,7 @@ def test_very_long_lines(mark1_here, toy_repository):
     cells = [cell for cell in read_notebook(path).cells if cell.cell_type == "code" and cell.id != "colab"]
     stored = [cell.outputs[0].text for cell in cells]
     assert [text[-12:] for text in stored] == ["x"*11 + "\n", "1"*11 + "\n", "a\r\n", " 1 1 1 1 1 \n"]
-    assert [len(text) for text in stored] == [10_000_001, 10_000_001, 3, 10_000_001]
+    assert [len(text) for text in stored] == [x + 1, one + 1, 3, spaced + 1]
     content = path.read_text()
     path.write_text(content.replace("1\\n\"", "2\\n\"", 1))
     code, said, shown = nbval(home)

@@ -12,6 +12,15 @@ import pytest
 from conftest import BIN, ROOT, typed
 
 
+@pytest.fixture(autouse=True)
+def quick_start(tmp_path, monkeypatch):
+    "Hide thinc, which comes with fastai: pytest-randomly seeds it, which imports torch, 2 s at each start."
+    (tmp_path/"hides"/"thinc").mkdir(parents=True)
+    (tmp_path/"hides"/"thinc"/"__init__.py").write_text("")
+    (tmp_path/"hides"/"thinc"/"api.py").write_text("def fix_random_seed(seed): pass\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path/"hides"))
+
+
 @pytest.fixture
 def toy_tests(tmp_path):
     "Make a repository that has nothing but tests, and this one's conftest.py; a function runs pytest there."
@@ -153,6 +162,7 @@ def test_the_whole_of_a_toy(toy_repository, short_folder, monkeypatch):
     monkeypatch.setenv("TMPDIR", short_folder) # where pytest keeps its last folders
     shutil.copy(ROOT/"tests"/"steady.py", home/"tests")
     (home/"tests"/"test_toy.py").write_text("def test_sound(): pass\n")
+    (home/"pyproject.toml").write_text('[tool.pytest.ini_options]\naddopts = "-p no:hypothesispytest"\n')
     result = steady("--whole", "--rounds", 1, script=home/"tests"/"steady.py")
     rows = json.loads((home/"_run"/"steady"/"steady.json").read_text())["tests"]
     failed = {name: row["failed"] for name, row in rows.items()}

@@ -3,6 +3,7 @@
 `mark1 test`, `make test` and `.ci/run` are typed, on a toy repository.
 
 About: runner.
+Takes long: begins first.
 """
 import os
 import shutil

@@ -62,6 +62,7 @@ def read_ez(
 EXTENSIONS = ["ms-python.python", "ms-toolsai.jupyter"]
 SHARED = ("--shm-size", "--ipc") # what gives a container more shared memory than 64 MB
 
+# %% ../../nbs/workshop/containers.ipynb #bafcds1c
 def dev_container(
     name:str, # of the repository
     ez:Ez,
@@ -166,6 +167,7 @@ def strict_json(
     if not isinstance(found, dict): raise ValueError("it holds no object")
     return found
 
+# %% ../../nbs/workshop/containers.ipynb #e752as19
 def container_faults(
     path:Path, # a devcontainer.json
 ) -> list[str]: # a sentence for each fault, none for a sound file
@@ -191,6 +193,7 @@ def container_faults(
     doors = open_doors(words, config.get("appPort", []))
     return faults + build_faults(path, config) + gpu_faults(path, config) + doors
 
+# %% ../../nbs/workshop/containers.ipynb #e752as29
 BRINGS = { # images and the users that they bring; of others nobody can tell from outside
     "python": [], "debian": [], "buildpack-deps": [], "fastdotai/fastai": [],
     "ubuntu": ["ubuntu"], "node": ["node"],
@@ -213,6 +216,7 @@ def makes_user(
     name = re.sub(r"(@|:[^/:]*$).*", "", base).removeprefix("docker.io/").removeprefix("library/")
     return name not in BRINGS or user in BRINGS[name]
 
+# %% ../../nbs/workshop/containers.ipynb #e752as39
 def build_faults(
     path:Path, # of the configuration
     config:dict,
@@ -235,6 +239,7 @@ def build_faults(
         faults.append(f"remoteUser is {user}, whom {build['dockerfile']} does not make")
     return faults
 
+# %% ../../nbs/workshop/containers.ipynb #e752as49
 def gpu_faults(
     path:Path, # of the configuration
     config:dict,
@@ -260,6 +265,7 @@ SECRET = (
 )
 MACHINE = ("--privileged", "--network=host", "--net=host")
 
+# %% ../../nbs/workshop/containers.ipynb #e752as59
 def open_doors(
     words:list[str], # arguments of `docker run`, and mounts
     ports, # appPort

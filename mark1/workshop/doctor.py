@@ -22,7 +22,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from ..data import sets  # whose table is another after `mark1 refresh` has loaded them anew
 from ..data.downloads import data_home
 from ..data.files import hide_password
 from .containers import docker_trouble
@@ -109,6 +108,7 @@ def cards(
     hidden = f"CUDA_VISIBLE_DEVICES={good}" if good else "CUDA_VISIBLE_DEVICES= (an empty value)"
     return finding("device", found, False, f"update its driver, or hide it with {hidden}")
 
+# %% ../../nbs/workshop/doctor.ipynb #cf44fs15
 def device(
     try_it:Callable=computes, # device to '' or why not
 ) -> Finding:
@@ -149,6 +149,7 @@ def shared_memory(
     if usage.free < usage.total/2: remedy = f"delete what processes that were killed have left in {folder}"
     return amount("shared memory", usage.free/1e9, .5*processes, remedy)
 
+# %% ../../nbs/workshop/doctor.ipynb #6772cs1e
 def cores() -> Finding:
     "Count the cores that this process may use."
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -178,11 +179,12 @@ def disk(
 # %% ../../nbs/workshop/doctor.ipynb #6772ceb
 def data_cache() -> Finding:
     "Say whether data can be kept, and which of the downloaded data sets are there."
+    from mark1.data.sets import MANIFEST  # takes half a second
     home = data_home()
     folder = next(path for path in (home, *home.parents) if path.exists())
     if not folder.is_dir():
         return finding("data cache", f"{folder} is a file", False, "set FASTAI_HOME to a folder")
-    full = [row for row in sets.MANIFEST.values() if row.form == "full"]
+    full = [row for row in MANIFEST.values() if row.form == "full"]
     there = [row.name for row in full if (home/row.folder_name).is_dir()]
     found = f"{home}, with {', '.join(there) or 'nothing downloaded'}"
     remedy = "set FASTAI_HOME to a folder that you can write to"
@@ -208,8 +210,9 @@ def network(
     reach:Callable=answers, # address to whether it answers
 ) -> Finding:
     "Say whether the hosts of the full data sets can be reached."
+    from mark1.data.sets import MANIFEST  # takes half a second
     mirror = os.environ.get("MARK1_MIRROR")
-    sources = [urlsplit(row.source) for row in sets.MANIFEST.values() if row.form == "full"]
+    sources = [urlsplit(row.source) for row in MANIFEST.values() if row.form == "full"]
     hosts = [mirror] if mirror else sorted({f"{source.scheme}://{source.netloc}" for source in sources})
     with ThreadPoolExecutor() as pool:
         silent = [host for host, there in zip(hosts, pool.map(reach, hosts)) if not there]

@@ -664,6 +664,7 @@ def until_unread() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141) # 128 and SIGPIPE
 
+# %% ../../nbs/workshop/environment.ipynb #39941s12
 def command_line() -> argparse.ArgumentParser:
     "Describe the commands and options of `ez`."
     parser = argparse.ArgumentParser("ez", description="From a repository's address to a running container.")
@@ -684,6 +685,7 @@ def command_line() -> argparse.ArgumentParser:
     add("--dry-run", action="store_true", help="print the plan and do nothing")
     return parser
 
+# %% ../../nbs/workshop/environment.ipynb #39941s22
 @until_unread()
 def main(
     argv:list[str]=None, # the command line's words; those of this process if not given

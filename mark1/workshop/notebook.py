@@ -194,9 +194,10 @@ def data_named(
     notebook:dict, # as nbformat or execnb reads it
 ) -> list[str]: # names in the manifest
     "List the data sets that a notebook says it uses. `ValueError` for one that there is not."
-    from mark1.data.sets import MANIFEST, manifest_row  # a third of a second, wanted here alone
     marks = (directives(cell.source) for cell in notebook.cells if cell.cell_type == "code")
     names = " ".join(found["data"] for found in marks if "data" in found).replace(",", " ").split()
+    if not names: return []
+    from mark1.data.sets import MANIFEST, manifest_row  # takes half a second
     return [*MANIFEST] if names == ["all"] else [manifest_row(name).name for name in names]
 
 # %% ../../nbs/workshop/notebook.ipynb #cf7024f8
@@ -326,7 +327,7 @@ def rows_named(
     tree.body = [node for node in tree.body if not is_other(node) and not is_list(node)]
     return ast.unparse(tree)
 
-# %% ../../nbs/workshop/notebook.ipynb #chp000a
+# %% ../../nbs/workshop/notebook.ipynb #chp00s10
 @dataclass
 class Chapter:
     "A notebook of the course, read once."
@@ -388,9 +389,10 @@ class Chapter:
     def data_form(self) -> str: # 'packaged', 'full' or 'none'
         "Say which data the chapter works on: full ones where they are asked for and it knows some."
         from mark1.data.files import data_form
-        from mark1.data.sets import MANIFEST
+        if not self.data: return "none"
+        from mark1.data.sets import MANIFEST  # takes half a second
         full = data_form() == "full" and any(MANIFEST[name].form == "full" for name in self.data)
-        return "full" if full else "packaged" if self.data else "none"
+        return "full" if full else "packaged"
 
     @property
     def stored(self) -> dict: # 'made_from', a digest, and 'seconds'; empty before `mark1 refresh` has run
@@ -402,7 +404,7 @@ class Chapter:
         "Say whether anything that the outputs come from has changed since they were stored."
         return self.stored.get("made_from") != self.made_from
 
-# %% ../../nbs/workshop/notebook.ipynb #chp000b
+# %% ../../nbs/workshop/notebook.ipynb #chp00s20
 def read_chapter(
     path:Path, # a notebook
     library:Path, # folder of the modules

@@ -32,7 +32,6 @@ from threading import Event
 import nbformat
 from filelock import FileLock, Timeout
 from .. import __version__
-from ..data import sets
 from ..data.files import data_form, staged
 from .copies import FOLDER, make_copies
 from .doctor import examine, report
@@ -169,7 +168,9 @@ def wrong_data(
     "Say where a chapter's line `#| data:` and what it got differ."
     missing = [name for name in got if name not in chapter.data]
     if missing: return f"it uses the data set {missing[0]!r}; add that to its line `#| data:`"
-    packaged = [name for name in chapter.data if sets.MANIFEST[name].form == "packaged"]
+    if not chapter.data: return ""
+    from mark1.data.sets import MANIFEST  # takes half a second
+    packaged = [name for name in chapter.data if MANIFEST[name].form == "packaged"]
     unused = [name for name in packaged if name not in got] if data_form() == "packaged" else []
     if not unused: return ""
     return f"it does not use the data set {unused[0]!r}; take that from its line `#| data:`"
@@ -374,7 +375,7 @@ def chosen(
     "Read the chapters that a command line names. `ValueError` for unknown ones."
     return [chapter for chapter in read_chapters(root, names) if not changed or chapter.has_changed]
 
-# %% ../../nbs/workshop/runner.ipynb #a4a99ca
+# %% ../../nbs/workshop/runner.ipynb #a4a99s1c
 def run(
     chapters:list[str]=(), # names; all when empty
     changed:bool=False, # only those whose outputs are older than their code
@@ -390,9 +391,10 @@ def run(
         print("nothing has changed since the outputs were stored")
         return 0
     if data_form() == "full": # fetched here, once, where its progress is seen
+        from mark1.data.sets import MANIFEST, load  # takes half a second
         names = dict.fromkeys(name for chapter in found for name in chapter.data)
         for name in names:
-            if sets.MANIFEST[name].form == "full": sets.load(name)
+            if MANIFEST[name].form == "full": load(name)
     warm_up(found)
     results = run_chapters(found, root/"_run", jobs=jobs, cell_limit=cell_limit)
     console.print(result_table(results), *([slowest_table(results)] if timing else []))
@@ -403,13 +405,13 @@ def run(
         if result.error: print(f"mark1: {result.error}", file=sys.stderr)
     return int(any(result.error for result in results))
 
-# %% ../../nbs/workshop/runner.ipynb #a4a99cb
+# %% ../../nbs/workshop/runner.ipynb #a4a99s2c
 def packaged_only():
     "Refuse the full data where stored outputs are at stake. `ValueError`."
     if data_form() != "packaged":
         raise ValueError("the stored outputs belong to the packaged data; unset MARK1_DATA")
 
-# %% ../../nbs/workshop/runner.ipynb #a4a99cc
+# %% ../../nbs/workshop/runner.ipynb #a4a99s3c
 def refresh(
     chapters:list[str]=(), # names; all when empty
     changed:bool=False, # only those whose outputs are older than their code
@@ -425,7 +427,8 @@ def refresh(
     with FileLock(root/"_run"/".refresh.lock", timeout=0): # `Timeout` where another one runs
         for path in find_chapters(root/"nbs"): write_form(path)
         subprocess.run(["nbdev_export"], check=True)
-        importlib.reload(sets) # the export may have brought a new data set
+        # the export may have brought a new data set
+        if "mark1.data.sets" in sys.modules: importlib.reload(sys.modules["mark1.data.sets"])
         found = chosen(root, chapters, changed)
         warm_up(found)
         results = run_chapters(found, root/"_run", jobs=jobs, cell_limit=cell_limit)
@@ -439,7 +442,7 @@ def refresh(
         write_readme(root)
     return int(any(result.error for result in results))
 
-# %% ../../nbs/workshop/runner.ipynb #a4a99cd
+# %% ../../nbs/workshop/runner.ipynb #a4a99s4c
 def store_outputs(
     result:Result, # of a chapter's execution
     root:Path, # the repository
@@ -457,7 +460,6 @@ def store_outputs(
         nbdev_clean(str(fresh))
     return len(cells)
 
-# %% ../../nbs/workshop/runner.ipynb #a4a99ce
 def store_results(
     results:list[Result],
     root:Path, # the repository
@@ -468,6 +470,7 @@ def store_results(
             print(f"mark1: {result.error}; its stored outputs stay as they were", file=sys.stderr)
         else: print(f"{result.chapter.name}: {store_outputs(result, root)} cells changed")
 
+# %% ../../nbs/workshop/runner.ipynb #a4a99s5c
 def write_readme(
     root:Path, # the repository
 ):
@@ -480,7 +483,7 @@ def write_readme(
     with staged(root/"README.md") as fresh:
         fresh.write_text(readme_text(index), encoding="utf-8")
 
-# %% ../../nbs/workshop/runner.ipynb #a4a99cf
+# %% ../../nbs/workshop/runner.ipynb #a4a99s6c
 def edited(
     root:Path, # the repository
 ) -> set[Path]:
@@ -498,7 +501,7 @@ def edited(
     listed = asked("status", "--porcelain", "--untracked-files=all", "-z")
     return {top/entry[3:] for entry in listed.split("\0") if entry[2:3] == " "}
 
-# %% ../../nbs/workshop/runner.ipynb #a4a99cg
+# %% ../../nbs/workshop/runner.ipynb #a4a99s7c
 def chosen_to_test(
     root:Path, # the repository
     names:list[str], # of chapters; all when empty
@@ -514,14 +517,14 @@ def chosen_to_test(
         return chapter.path in named and (not changed or files & new or chapter.has_changed)
     return with_dependents([chapter for chapter in among if wanted(chapter)], among)
 
-# %% ../../nbs/workshop/runner.ipynb #a4a99ch
+# %% ../../nbs/workshop/runner.ipynb #a4a99s8c
 def test_commands(
     chapters:list[Chapter], # all when empty
     root:Path, # the repository
 ) -> list[list[str]]: # words of each command
     "List the commands that check some chapters, or all and everything else."
     if not chapters:
-        workers = str(min(os.cpu_count(), 4)) # each of them imports torch
+        workers = str(min(os.cpu_count() + 1, 4)) # some tests wait; each worker imports torch
         return [
             ["nbdev_test", "--do_print"],
             ["pytest", "--nbval", "nbs"],
@@ -536,7 +539,7 @@ def test_commands(
         ["pytest", "-q", "tests", f"--chapters={','.join(names)}"],
     ]
 
-# %% ../../nbs/workshop/runner.ipynb #a4a99ci
+# %% ../../nbs/workshop/runner.ipynb #a4a99s9c
 def test(
     chapters:list[str]=(), # names; everything is checked when empty
     changed:bool=False, # only those that were edited, or whose outputs are older than their code
@@ -567,7 +570,7 @@ def test(
               "tests that belong to none of the chapters above; `mark1 test` runs all")
     return int(bool(failed))
 
-# %% ../../nbs/workshop/runner.ipynb #a4a99cj
+# %% ../../nbs/workshop/runner.ipynb #a4a99s10c
 def trust(
     paths:list[Path], # notebooks
 ):
@@ -587,7 +590,7 @@ def learn(
     print(f"{len(make_copies(root, fresh))} chapters to work in: {root/FOLDER}")
     return 0
 
-# %% ../../nbs/workshop/runner.ipynb #a4a99ck
+# %% ../../nbs/workshop/runner.ipynb #a4a99s11c
 def lab(
     options:list[str]=(), # handed on to JupyterLab
 ) -> int: # JupyterLab's exit code
@@ -610,6 +613,7 @@ def doctor(
     print(json.dumps([asdict(each) for each in findings], indent=1) if as_json else report(findings))
     return int(any(each.state == "stops" for each in findings))
 
+# %% ../../nbs/workshop/runner.ipynb #25b0as1d
 def command_line(
 ) -> argparse.ArgumentParser:
     "Describe the commands and options of `mark1`."
@@ -648,6 +652,7 @@ def command_line(
             help="what a cell may take, a chapter three times that (default: 600; 7200 with the full data)")
     return parser
 
+# %% ../../nbs/workshop/runner.ipynb #25b0as2d
 def handed_on(
     words:list[str], # of the command line
 ) -> list[str]: # with -- where JupyterLab's begin
@@ -670,6 +675,7 @@ def fault(
     remedy = f"; {remedies[error.errno]}" if error.errno in remedies else ""
     return f"{error.filename}: {error.strerror}{remedy}"
 
+# %% ../../nbs/workshop/runner.ipynb #25b0as3d
 @until_unread()
 def main(
     argv:list[str]=None, # the command line's words; those of this process if not given
