@@ -24,7 +24,7 @@ run: setup ## run the chapters, show what they measured; CHAPTERS="01 doctor" or
 test: setup ## run everything that is checked: nbdev_test, nbval, pytest; CHAPTERS=05 or CHAPTERS=--changed checks some
 	@$(MARK1) test $(CHAPTERS)
 
-test-slow: setup ## the checks that take long: every photograph held out once, every copy run, every chapter seen in VS Code
+test-slow: setup ## the checks that take long: every photograph held out once, every copy run, every chapter seen in its editors
 	@. $(VENV)/bin/activate && pytest -m slow tests
 
 test-container: setup ## `ez env go` for real, to chapter 01 inside a container: 7 minutes, and 15 GB of disk for a while
@@ -60,9 +60,9 @@ site: setup ## build that site into _site/; BASE=https://… says where it will 
 browser: ## what the tests of the site and of JupyterLab look for: Chromium, axe, the HTML checker, Lighthouse
 	@sh tests/browser.sh
 
-editors: setup ## look at every chapter in a real VS Code: installs one into _run/tools, keeps pictures in _run/editors
+editors: setup ## look at every chapter in a real VS Code, in JupyterLab and nearly as on GitHub; pictures are in _run/editors
 	@sh tests/browser.sh && sh tests/editors.sh && mkdir -p _run/editors
-	@. $(VENV)/bin/activate && MARK1_TEST_PICTURES=$(CURDIR)/_run/editors pytest -q -m slow tests/test_vscode.py
+	@. $(VENV)/bin/activate && MARK1_TEST_PICTURES=$(CURDIR)/_run/editors pytest -q -m slow tests/test_vscode.py tests/test_screens.py
 
 bench: setup ## measure times, each against its peers: running and testing, the site, frozen activations, sounds, traces, ratings; ROUNDS=3
 	@$(VENV)/bin/python benchmarks/runner.py --tests --rounds $(or $(ROUNDS),3)

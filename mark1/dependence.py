@@ -451,7 +451,7 @@ def draw_dependence(
     example:Tensor, # as for `dependence`
 ):
     "Draw for each function which of its results depend on which numbers of its input."
-    figure, axes = plt.subplots(2, -(-len(functions)//2), figsize=(7, 5.2), layout="constrained", dpi=72)
+    figure, axes = plt.subplots(2, -(-len(functions)//2), figsize=(5.6, 4), layout="constrained", dpi=72)
     for axis, (title, function) in zip(axes.flat, functions.items()):
         table = dependence_table(function, example)
         axis.pcolormesh(table, cmap="Greys", vmin=0, vmax=1.2, edgecolor="lightgrey", linewidth=.5)

@@ -210,6 +210,55 @@ def test_cells_that_prove_are_folded(path):
     assert folded == {cell.id for cell in cells if kind_of(cell)}, f"type `mark1 refresh {path.stem}`"
 
 
+LONG = { # cells of more lines than a reader takes in at once, and why each stays whole
+    "last_state": "one `match`, a line for each code that moves a cursor; its parts mean nothing alone",
+}
+LINES = 25
+
+
+def lines_of(source):
+    "Count the lines of code, as the game's are counted: without blank ones and directives."
+    return len([line for line in source.splitlines() if line.strip() and not line.startswith("#|")])
+
+
+def pieces_of(source):
+    "Take a class apart that stands alone in its cell, for two cells cannot share it: methods, and the rest."
+    body = ast.parse(source).body
+    if len(body) != 1 or not isinstance(body[0], ast.ClassDef): return [source]
+    methods = [ast.get_source_segment(source, node) for node in body[0].body
+               if isinstance(node, ast.FunctionDef)]
+    rest = source
+    for method in methods: rest = rest.replace(method, "")
+    return [rest, *methods]
+
+
+def long_cells(path):
+    "List the cells that are read, or that define, and have too many lines: the first line of each."
+    sources = [cell.source for cell in code_cells(path) if kind_of(cell) in ("", "definition")]
+    long = [source for source in sources if max(map(lines_of, pieces_of(source))) > LINES]
+    return [source for source in long if not {*re.findall(r"^def (\w+)", source, re.MULTILINE)} & {*LONG}]
+
+
+# 06_activations is still to be cut
+@pytest.mark.parametrize("path", [path for path in CHAPTERS if path.stem != "06_activations"], **by_name)
+def test_no_cell_is_longer_than_a_reader_takes_in(path):
+    "Imports and checks may be: they are folded, and no text needs them."
+    assert long_cells(path) == []
+
+
+def test_a_long_cell_is_noticed(tmp_path):
+    method = "\n\n    def {}(self):\n" + "        x = 1\n"*24
+    one, two = method.format("one"), method.format("two")
+    long = ["x = 1\n"*26, f"class A:{one}        x = 1", f"class A:{one}{two}\nx = A()"]
+    short = ["#| label: num-x\n" + "x = 1\n\n"*25, f"class A:{one}{two}", "import os\n"*26,
+             "x = 1\n"*26 + "assert x"]
+    for source in long + short:
+        nbformat.write(new_notebook(cells=[new_code_cell(source)]), tmp_path/"a.ipynb")
+        assert long_cells(tmp_path/"a.ipynb") == ([source] if source in long else [])
+    defined = "".join(cell.source for path in CHAPTERS for cell in code_cells(path))
+    assert all(f"def {name}(" in defined for name in LONG)
+
+
 def wrong_order(cells):
     "Say what of a lesson's chapter is out of place: the game stands first, then all that is behind it."
     kinds = [cell.cell_type for cell in cells[:3]]

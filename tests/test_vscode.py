@@ -1,7 +1,7 @@
 """What each chapter of the lesson shows in a real VS Code before anything runs: its first screen and outline.
 
 `make editors` installs that VS Code. Where `MARK1_TEST_PICTURES` names a folder, a picture of each first
-screen is kept there.
+screen is kept there. `test_screens.py` asks the same of other places.
 """
 import os
 import re
@@ -23,7 +23,7 @@ PICTURES = os.environ.get("MARK1_TEST_PICTURES")
 CHAPTERS = {path.stem: path for path in find_chapters(ROOT/"nbs", ["lesson"])}
 SCREEN = {"width": 1400, "height": 950}
 SETTINGS = """{"workbench.editor.limit.enabled": true, "workbench.editor.limit.value": 1,
-"workbench.startupEditor": "none"}"""
+"workbench.startupEditor": "none", "remote.autoForwardPorts": false}"""
 
 
 def printing(source):
@@ -93,7 +93,12 @@ def shown_in(page, file, title):
     texts = wait_for(rendered)
     texts.locator(".output_container").first.wait_for()
     return SimpleNamespace(texts=texts, title=texts.locator("h1").first, cells=page.locator(".code-cell-row"),
-                           outputs=texts.locator(".output_container"))
+                           line=".view-line", outputs=texts.locator(".output_container"))
+
+
+def keep_picture(page, editor, name):
+    "Keep a picture of what a page shows, where pictures are wanted."
+    if PICTURES: page.screenshot(path=Path(PICTURES)/editor/f"{name}.png")
 
 
 def plain(text):
@@ -121,8 +126,8 @@ def first_screen_faults(shown):
     if result is None or top(result) + 80 > SCREEN["height"]: return "no result is on the screen"
     above = [place for place in shown.cells.all() if top(place) < top(result)]
     if len(above) != 1: return f"{len(above)} cells of code stand above the first result"
-    lines = [line for line in above[0].locator(".view-line").all_inner_texts() if line.strip("\xa0 ")]
-    code = [line.replace("\xa0", " ") for line in lines if not line.startswith("#")]
+    lines = "\n".join(above[0].locator(shown.line).all_inner_texts()).replace("\xa0", " ").splitlines()
+    code = [line for line in lines if line.strip() and not line.startswith("#")]
     return "" if [line for line in code if not is_import(line)] else "its first cell only imports"
 
 
@@ -145,7 +150,7 @@ def test_a_chapter_in_vs_code(window, name):
     "Title and result on the first screen, no import above it; headings as the outline; widgets as texts."
     notebook = read_notebook(CHAPTERS[name])
     shown = shown_in(window, f"{name}.ipynb", headings(notebook)[0])
-    if PICTURES: window.screenshot(path=Path(PICTURES)/f"{name}.png")
+    keep_picture(window, "vscode", name)
     assert first_screen_faults(shown) == ""
     wait_for(lambda: outline_of(window) == headings(notebook))
     outputs = " ".join(shown.outputs.all_text_contents())

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['FUR', 'WALL', 'IRIS', 'INK', 'MILK', 'ROSE', 'SIT', 'STAND', 'LIE', 'CAT', 'DOG', 'POINTED', 'PRICKED', 'FLOPPY',
-           'mix', 'Brush', 'draw_scene', 'draw_litter', 'draw_body', 'draw_head', 'draw_eyes', 'draw_muzzle',
-           'choose_coat', 'draw_animal']
+           'mix', 'Brush', 'draw_scene', 'ball', 'leaf', 'bone', 'fish', 'parcel', 'draw_litter', 'draw_body',
+           'draw_head', 'draw_eyes', 'draw_muzzle', 'choose_coat', 'draw_wall', 'lit', 'placed', 'draw_animal']
 
 # %% ../../nbs/data/drawings.ipynb #2ed1bb1a
 from types import SimpleNamespace
@@ -125,6 +125,28 @@ def draw_scene(
         b.box(2*h - 1, .06, .34, .36, MILK)
         for x in (.02, .18): b.box(2*h - 1 + x, .08, .14, .32, faint)
 
+# %% ../../nbs/data/drawings.ipynb #draw0lit
+def ball(b, c, pale, edge):
+    b.oval(0, 0, .8, .8, c, edge)
+    b.line([(-.65, -.2), (0, .3), (.65, -.2)], pale, .14)
+
+def leaf(b, c, pale, edge):
+    b.shape([(-1.2, .1), (-.3, -.8), (1.3, -.1), (-.3, .8)], c, edge)
+    b.line([(-1.2, .1), (.7, 0)], edge, .08)
+
+def bone(b, c, pale, edge):
+    for x, y in [(-.8, -.25), (-.8, .25), (.8, -.25), (.8, .25)]: b.oval(x, y, .3, .3, pale)
+    b.line([(-.8, 0), (.8, 0)], pale, .4)
+
+def fish(b, c, pale, edge):
+    b.shape([(.3, 0), (1.3, -.6), (1.3, .6)], c, edge)
+    b.shape([(-1.1, 0), (-.3, -.7), (.9, 0), (-.3, .7)], c, edge)
+    b.oval(-.5, -.1, .08, .08, INK)
+
+def parcel(b, c, pale, edge):
+    for g, paint in ((.05, edge), (0, c)): b.box(-1-g, -.7-g, 2+2*g, 1.4+2*g, paint)
+    b.box(-.12, -.7, .24, 1.4, pale)
+
 # %% ../../nbs/data/drawings.ipynb #a78ed01a
 def draw_litter(
     page:Brush, # its unit is the picture
@@ -133,27 +155,9 @@ def draw_litter(
     "Paint up to two small things: ball, leaf, bone, fish, parcel."
     for _ in range(rng.integers(3)):
         b = page.moved(*rng.random(2), rng.uniform(.06, .11), rng.uniform(-3, 3))
-        kind = rng.integers(5)
+        paint = (ball, leaf, bone, fish, parcel)[rng.integers(5)]
         c = str(rng.choice(WALL + IRIS + [ROSE]))
-        pale, edge = mix(c, MILK, .6), mix(c, INK, .45)
-        if kind == 0:
-            b.oval(0, 0, .8, .8, c, edge)
-            b.line([(-.65, -.2), (0, .3), (.65, -.2)], pale, .14)
-        elif kind == 1:
-            b.shape([(-1.2, .1), (-.3, -.8), (1.3, -.1), (-.3, .8)], c, edge)
-            b.line([(-1.2, .1), (.7, 0)], edge, .08)
-        elif kind == 2:
-            for x, y in [(-.8, -.25), (-.8, .25), (.8, -.25), (.8, .25)]:
-                b.oval(x, y, .3, .3, pale)
-            b.line([(-.8, 0), (.8, 0)], pale, .4)
-        elif kind == 3:
-            b.shape([(.3, 0), (1.3, -.6), (1.3, .6)], c, edge)
-            b.shape([(-1.1, 0), (-.3, -.7), (.9, 0), (-.3, .7)], c, edge)
-            b.oval(-.5, -.1, .08, .08, INK)
-        else:
-            for g, paint in ((.05, edge), (0, c)):
-                b.box(-1-g, -.7-g, 2+2*g, 1.4+2*g, paint)
-            b.box(-.12, -.7, .24, 1.4, pale)
+        paint(b, c, mix(c, MILK, .6), mix(c, INK, .45))
 
 # %% ../../nbs/data/drawings.ipynb #1e4330b2
 # In head units: the head is at (0, 0) and about 2 wide, y points down.
@@ -294,6 +298,42 @@ def choose_coat(
         scarf=str(rng.choice(WALL + IRIS + [ROSE])) if rng.random() < .3 else None,
     )
 
+# %% ../../nbs/data/drawings.ipynb #draw0lig
+def draw_wall(
+    b:Brush, # in whose units the animal stands
+    coat:SimpleNamespace, # of `choose_coat`
+):
+    "Draw a wall that the animal looks over, with both paws on it."
+    b.box(-9, 1.25, 18, .1, mix(coat.earth, INK, .4))
+    b.box(-9, 1.3, 18, 9, coat.earth)
+    for x in (-.9, .9): b.oval(x, 1.35, .4, .3, coat.trim, coat.edge)
+
+def lit(
+    image:Image.Image, # square, of any size
+    rng:np.random.Generator, # decides how the light falls
+    size:int, # width and height, px
+) -> Image.Image: # RGB
+    "Make a picture smaller, brighter towards one corner."
+    across = np.linspace(*rng.uniform(-.1, .1, 2), size)
+    down = np.linspace(*rng.uniform(.85, 1.1, 2), size)
+    light = np.add.outer(across, down)
+    pixels = np.asarray(image.resize((size, size), Image.LANCZOS))*light[..., None]
+    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+
+# %% ../../nbs/data/drawings.ipynb #draw0pla
+def placed(
+    page:Brush, # its unit is the picture
+    rng:np.random.Generator, # decides
+    view:tuple[float, float, float], # middle of what is to be seen, and its extent, in units of the animal
+) -> tuple[Brush, float]: # a brush in units of the animal; how far the head is turned, -.25 to .25
+    "Choose where an animal stands, how large, and which way it looks; two in five are portraits."
+    x, y, extent = (0, .2, 3.4) if rng.random() < .4 else view
+    scale = rng.uniform(.8, 1.05)/extent
+    turn = rng.uniform(-.25, .25)
+    place = rng.uniform(.4, .6, 2)
+    mirrored = (scale*rng.choice([-1, 1]), scale)
+    return page.moved(*place, mirrored, .08*rng.standard_t(3)).moved(-x, -y), turn
+
 # %% ../../nbs/data/drawings.ipynb #fd7423a
 def draw_animal(
     cat:bool,          # a cat, or else a dog
@@ -310,24 +350,12 @@ def draw_animal(
     pose = (SIT, STAND, LIE)[rng.integers(3)]
     draw_scene(page, rng, coat.sky, coat.earth)
     draw_litter(page, rng)
-    x, y, extent = (0, .2, 3.4) if rng.random() < .4 else pose["view"] # two in five are portraits
-    scale = rng.uniform(.8, 1.05)/extent
-    turn = rng.uniform(-.25, .25)
-    place = rng.uniform(.4, .6, 2)
-    mirrored = (scale*rng.choice([-1, 1]), scale)
-    b = page.moved(*place, mirrored, .08*rng.standard_t(3)).moved(-x, -y)
+    b, turn = placed(page, rng, pose["view"])
     draw_body(b, kind, pose, coat)
     head = b.moved(0, 0, (rng.uniform(.9, 1.1), 1), rng.normal(0, .2))
     draw_head(head, rng, kind, coat, turn)
     draw_eyes(head.moved(turn, 0), rng, kind)
     draw_muzzle(head.moved(1.5*turn, 0), rng, kind, coat.trim)
-    if rng.random() < .15: # peeping over a wall
-        b.box(-9, 1.25, 18, .1, mix(coat.earth, INK, .4))
-        b.box(-9, 1.3, 18, 9, coat.earth)
-        for x in (-.9, .9): b.oval(x, 1.35, .4, .3, coat.trim, coat.edge)
+    if rng.random() < .15: draw_wall(b, coat)
     draw_litter(page, rng)
-    across = np.linspace(*rng.uniform(-.1, .1, 2), size)
-    down = np.linspace(*rng.uniform(.85, 1.1, 2), size)
-    light = np.add.outer(across, down)
-    pixels = np.asarray(image.resize((size, size), Image.LANCZOS))*light[..., None]
-    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+    return lit(image, rng, size)

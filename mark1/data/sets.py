@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['MANIFEST', 'USED', 'SKIMAGE', 'DataSet', 'data_set', 'manifest_row', 'load', 'packaged_files', 'check_set', 'must',
            'digits', 'mnist', 'faces', 'tumours', 'r_data', 'penguins', 'photographs', 'lite0_weights', 'made_once',
-           'drawings', 'check_sounds', 'instruments', 'is_original', 'holding', 'obtain', 'fetch', 'check_once', 'pets',
-           'spoken_digits', 'recordings', 'is_cat', 'cats_and_dogs', 'check_events', 'traces', 'mouse_sessions',
-           'mouse_events', 'movielens', 'movielens_100k', 'film_ratings', 'food_reviews', 'loans', 'imdb_sample',
-           'adult_sample', 'WordsOnly', 'read_words', 'read_tensors', 'read_untrusted', 'text_weights']
+           'drawings', 'check_sounds', 'instruments', 'is_original', 'holding', 'is_first_hand', 'obtain', 'fetch',
+           'check_once', 'pets', 'spoken_digits', 'recordings', 'is_cat', 'cats_and_dogs', 'check_events', 'traces',
+           'mouse_sessions', 'mouse_events', 'movielens', 'movielens_100k', 'film_ratings', 'food_reviews', 'loans',
+           'imdb_sample', 'adult_sample', 'WordsOnly', 'read_words', 'read_tensors', 'read_untrusted', 'text_weights']
 
 # %% ../../nbs/data/sets.ipynb #a72bb5ce
 import csv
@@ -337,6 +337,19 @@ def holding(
         if any(top.glob(holds)): return top
     raise ValueError(f"it has nothing like {name}/{holds}")
 
+# %% ../../nbs/data/sets.ipynb #a55eba0
+def is_first_hand(
+    row:DataSet, # of the manifest
+    address:str, # where its archive lay
+    archive:Path,
+) -> bool: # whether it becomes the original, and not a copy
+    "Check an archive that was downloaded. `ValueError` when it is not what it should be."
+    known = is_original(archive, row)
+    if address != row.source: check_mirrored(archive, address, known)
+    elif not row.checksum: warnings.warn(f"nobody lists a checksum of {address}, so it is taken on trust")
+    elif not known: raise ValueError("its size or its checksum is not the one listed")
+    return known or (address == row.source and not row.checksum)
+
 # %% ../../nbs/data/sets.ipynb #a55ebs1a
 def obtain(
     row:DataSet, # of the manifest
@@ -353,13 +366,9 @@ def obtain(
     shutil.rmtree(unpacked, ignore_errors=True) # of a run that was killed
     try:
         download(address, archive, progress)
-        known = is_original(archive, row)
-        if address != row.source: check_mirrored(archive, address, known)
-        elif not row.checksum: warnings.warn(f"nobody lists a checksum of {address}, so it is taken on trust")
-        elif not known: raise ValueError("its size or its checksum is not the one listed")
+        first_hand = is_first_hand(row, address, archive)
         unpack(archive, unpacked)
         top = holding(unpacked, copy.name, row.holds)
-        first_hand = known or (address == row.source and not row.checksum)
         move_into_place(top, original if first_hand else copy)
     except UNUSABLE as error:
         shutil.rmtree(partial)

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['RATE', 'TARGET', 'MAKERS', 'COLUMNS', 'minimum_jerk', 'habits_of', 'reach', 'evenly', 'move', 'places_of', 'today',
-           'recorded', 'check_session', 'make_session', 'add_faults', 'make_traces', 'read_session', 'read_sessions']
+           'recorded', 'check_session', 'rhythm', 'make_session', 'add_faults', 'make_traces', 'read_session',
+           'read_sessions']
 
 # %% ../../nbs/data/traces.ipynb #t9imp
 from pathlib import Path
@@ -119,6 +120,18 @@ def check_session(events:int, maker:str): # as for `make_session`
     if maker not in MAKERS: raise ValueError(f"no maker {maker!r}; there are {', '.join(MAKERS)}")
     if events < 1: raise ValueError(f"events is {events}; make 1 or more")
 
+# %% ../../nbs/data/traces.ipynb #t9rhy01
+def rhythm(
+    habits:dict, # of a person, today
+    rng:np.random.Generator,
+    maker:str, # one of `MAKERS`
+    count:int, # events of a movement
+) -> tuple[np.ndarray, float, float]: # (count,) s off time; s of rest after it; s that a button is held
+    "Draw how evenly one movement goes, and what comes after it; a bot is always on time."
+    rest, hold = rng.exponential(habits["pause"]), habits["hold"]*rng.lognormal(0, .2)
+    jitter = rng.uniform(-.004, .004, count)
+    return (jitter, rest, hold) if maker == "person" else (0*jitter, habits["pause"], habits["hold"])
+
 # %% ../../nbs/data/traces.ipynb #t9sese
 def make_session(
     person:int, # number of the person, or of a bot's twin
@@ -135,9 +148,7 @@ def make_session(
     rows, time = [], 0.
     for target in targets:
         path = move(at, target, habits, rng, maker)
-        rest, hold = rng.exponential(habits["pause"]), habits["hold"]*rng.lognormal(0, .2)
-        jitter = rng.uniform(-.004, .004, len(path))
-        if maker != "person": jitter, rest, hold = 0*jitter, habits["pause"], habits["hold"]
+        jitter, rest, hold = rhythm(habits, rng, maker, len(path))
         times = time + np.arange(1, len(path) + 1)/RATE + jitter
         down = times[-1] + .05
         rows += [(when, *place, "Move") for when, place in zip(times, path)]

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FOLDER', 'without_answers', 'names_in', 'is_spoken_of', 'without_checks', 'is_form_on_paper', 'without_spoilers',
-           'moved_links', 'digest', 'learner_copy', 'has_news', 'put_aside', 'make_copies']
+           'moved_links', 'digest', 'learner_copy', 'has_news', 'put_aside', 'make_copy', 'make_copies']
 
 # %% ../../nbs/workshop/copies.ipynb #cop00002
 import ast
@@ -169,15 +169,26 @@ def put_aside(
     while (aside := path.with_stem(f"{path.stem}_old{number}")).exists(): number += 1
     return path.rename(aside)
 
+# %% ../../nbs/workshop/copies.ipynb #cop000e
+def make_copy(
+    chapter:Path,
+    copy:Path, # its place
+    anew:bool, # whether a new copy is wanted
+) -> bool: # whether a copy stands there that is old and edited
+    "Make a copy where it is missing, or old and not edited. `ValueError` for an unreadable chapter."
+    notebook = learner_copy(chapter)
+    if anew and copy.exists(): print(f"your old copy is kept as {FOLDER}/{put_aside(copy).name}")
+    has_changed, is_edited = has_news(copy, notebook)
+    if has_changed and not is_edited:
+        with staged(copy) as target: nbformat.write(notebook, target)
+    return has_changed and is_edited
+
 # %% ../../nbs/workshop/copies.ipynb #cop000d
 def make_copies(
     root:Path, # the project
     fresh:list[str]=(), # chapters of which a new copy is wanted, as `find_chapters` knows them
 ) -> list[Path]: # the copies, in the order of the lesson
-    """Make the copies that are missing, or that are old and not edited; say which were edited and are old.
-
-    `ValueError` for a name in `fresh` that no chapter of the lesson has.
-    """
+    "Make the copies that are missing, or old and not edited. `ValueError` for no chapter of the lesson."
     chapters = find_chapters(root/"nbs", ["lesson"])
     anew = find_chapters(root/"nbs", fresh) if fresh else []
     for path in anew:
@@ -185,20 +196,15 @@ def make_copies(
             raise ValueError(f"{path.stem} is no chapter of the lesson, and only those have copies; "
                              "open it in nbs/")
     (root/FOLDER).mkdir(exist_ok=True)
-    copies, old = [], []
-    for chapter in chapters:
-        copies.append(root/FOLDER/chapter.name)
-        try: notebook = learner_copy(chapter)
+    copies = {chapter: root/FOLDER/chapter.name for chapter in chapters}
+    old = []
+    for chapter, copy in copies.items():
+        try: is_old = make_copy(chapter, copy, chapter in anew)
         except ValueError as error: # the others are copied all the same
             print(f"mark1: {error}", file=sys.stderr)
             continue
-        if chapter in anew and copies[-1].exists():
-            print(f"your old copy is kept as {FOLDER}/{put_aside(copies[-1]).name}")
-        has_changed, is_edited = has_news(copies[-1], notebook)
-        if has_changed and is_edited: old.append(chapter.stem)
-        elif has_changed:
-            with staged(copies[-1]) as target: nbformat.write(notebook, target)
+        if is_old: old.append(chapter.stem)
     if old:
         print(f"changed since you began your copy: {', '.join(old)}; `mark1 learn --fresh {' '.join(old)}` "
               "makes a new one and keeps yours beside it")
-    return [path for path in copies if path.exists()]
+    return [path for path in copies.values() if path.exists()]

@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['PAGE', 'MISSING', 'SSH', 'SUBMODULES', 'CLI', 'ROOM', 'git_address', 'git_branch', 'folder_name', 'last_line',
-           'Machine', 'known_branch', 'get_submodules', 'get_repository', 'commands', 'engine_faults', 'check_base',
-           'editor_address', 'jupyter_address', 'find_config', 'wishes', 'dev_containers_cli', 'said_as_json',
-           'container_ids', 'usable_gpu', 'read_configuration', 'configure', 'seen_from', 'go', 'where_to_work',
-           'foreseen', 'plan', 'until_unread', 'command_line', 'main']
+           'Machine', 'known_branch', 'get_submodules', 'clone_repository', 'check_clone', 'pull', 'get_repository',
+           'commands', 'engine_faults', 'fetch_image', 'check_base', 'editor_address', 'way_out', 'jupyter_address',
+           'find_config', 'wishes', 'dev_containers_cli', 'said_as_json', 'container_ids', 'usable_gpu',
+           'read_configuration', 'given_configuration', 'configure', 'seen_from', 'start_container', 'open_editor',
+           'go', 'where_to_work', 'foreseen', 'ways_to_get', 'steps', 'plan', 'until_unread', 'command_line', 'main']
 
 # %% ../../nbs/workshop/environment.ipynb #ad92067e
 import argparse
@@ -208,6 +209,62 @@ def get_submodules(
         why = hide_password(last_line(done.stderr, "git gives no reason"))
         say(f"the submodules of {folder} cannot be fetched ({why}); their folders stay as they are")
 
+# %% ../../nbs/workshop/environment.ipynb #c4c6bb1
+def clone_repository(
+    machine:Machine,
+    address:str, # as git takes it
+    folder:str, # to clone into, empty or not there
+    branch:str="", # '' for the repository's default
+):
+    "Clone a repository. `ValueError` where git cannot."
+    shown = "stderr" if sys.stderr.isatty() else ""
+    which = ("--branch", branch) if branch else ()
+    done = machine.run("git", "clone", *which, "--", address, folder, shown=shown)
+    if done.returncode == 0: return
+    reasons = ("fatal", "ERROR", "remote", "ssh", "git@", "Host")
+    said = [line for line in (done.stderr or "").splitlines() if line.startswith(reasons)]
+    why = said[0].removeprefix("fatal: ").rstrip(".") if said else "git's lines above say why"
+    raise ValueError(f"{hide_password(address)} cannot be cloned ({hide_password(why)}); "
+                     "check the address, and that you may read it: "
+                     "a public repository by its https address, "
+                     "a private one with a key that its host accepts")
+
+# %% ../../nbs/workshop/environment.ipynb #c4c6bb2
+def check_clone(
+    git:Callable, # runs git in the folder with the words that it is given
+    address:str, folder:str, branch:str, # as for `clone_repository`
+):
+    "Check that a folder holds a clone of a repository, on a branch if one is asked for. `ValueError`."
+    origin = git("config", "--get", "remote.origin.url")
+    inside = git("rev-parse", "--show-prefix") # '' at the root of a clone
+    if "dubious ownership" in inside.stderr:
+        raise ValueError(f"git does not use the clone in {folder}, as it belongs to another user; "
+                         f"make it yours with `sudo chown -R $USER {shlex.quote(folder)}`, "
+                         "or choose a folder with --into")
+    if origin.returncode or origin.stdout.strip() != address or inside.stdout.strip():
+        raise ValueError(f"the folder {folder} is not empty and is no clone of {hide_password(address)}; "
+                         "go to another folder, or choose one with --into")
+    now = git("branch", "--show-current").stdout.strip()
+    if branch and now != branch:
+        raise ValueError(f"the clone in {folder} is on {now or 'no branch'}, not on {branch}; "
+                         f"call `git -C {shlex.quote(folder)} switch {branch}`, "
+                         "or choose a folder with --into")
+
+# %% ../../nbs/workshop/environment.ipynb #c4c6bb3
+def pull(
+    git:Callable, # as for `check_clone`
+    folder:str, # a clone
+    say:Callable,
+) -> bool: # whether it has no changes of its own
+    "Bring a clone up to date, unless somebody works in it."
+    if git("status", "--porcelain", "--untracked-files=no").stdout:
+        say(f"{folder} has changes of yours and stays as it is")
+        return False
+    done = git("pull", "--ff-only", "--quiet")
+    if done.returncode:
+        say(f"{folder} stays as it is (git pull: {hide_password(last_line(done.stderr, 'failed'))})")
+    return True
+
 # %% ../../nbs/workshop/environment.ipynb #c4c6bbb
 def get_repository(
     machine:Machine,
@@ -223,42 +280,13 @@ def get_repository(
                 "git does not work; clone it on its own to have git there")
         return # it is the current folder
     git = lambda *words, **kwargs: machine.run("git", "-C", folder, *words, **kwargs)
-    shown_address = hide_password(address)
     branch = known_branch(machine, address, branch)
     if not machine.files(folder):
-        say(f"cloning {shown_address} into {folder}")
-        shown = "stderr" if sys.stderr.isatty() else ""
-        which = ("--branch", branch) if branch else ()
-        done = machine.run("git", "clone", *which, "--", address, folder, shown=shown)
-        if done.returncode == 0: return get_submodules(machine, folder, say)
-        reasons = ("fatal", "ERROR", "remote", "ssh", "git@", "Host")
-        said = [line for line in (done.stderr or "").splitlines() if line.startswith(reasons)]
-        why = said[0].removeprefix("fatal: ").rstrip(".") if said else "git's lines above say why"
-        raise ValueError(f"{shown_address} cannot be cloned ({hide_password(why)}); "
-                         "check the address, and that you may read it: "
-                         "a public repository by its https address, "
-                         "a private one with a key that its host accepts")
-    origin = git("config", "--get", "remote.origin.url")
-    inside = git("rev-parse", "--show-prefix") # '' at the root of a clone
-    if "dubious ownership" in inside.stderr:
-        raise ValueError(f"git does not use the clone in {folder}, as it belongs to another user; "
-                         f"make it yours with `sudo chown -R $USER {shlex.quote(folder)}`, "
-                         "or choose a folder with --into")
-    if origin.returncode or origin.stdout.strip() != address or inside.stdout.strip():
-        raise ValueError(f"the folder {folder} is not empty and is no clone of {shown_address}; "
-                         "go to another folder, or choose one with --into")
-    now = git("branch", "--show-current").stdout.strip()
-    if branch and now != branch:
-        raise ValueError(f"the clone in {folder} is on {now or 'no branch'}, not on {branch}; "
-                         f"call `git -C {shlex.quote(folder)} switch {branch}`, "
-                         "or choose a folder with --into")
-    if git("status", "--porcelain", "--untracked-files=no").stdout:
-        say(f"{folder} has changes of yours and stays as it is")
-        return
-    done = git("pull", "--ff-only", "--quiet")
-    if done.returncode:
-        say(f"{folder} stays as it is (git pull: {hide_password(last_line(done.stderr, 'failed'))})")
-    get_submodules(machine, folder, say)
+        say(f"cloning {hide_password(address)} into {folder}")
+        clone_repository(machine, address, folder, branch)
+        return get_submodules(machine, folder, say)
+    check_clone(git, address, folder, branch)
+    if pull(git, folder, say): get_submodules(machine, folder, say)
 
 # %% ../../nbs/workshop/environment.ipynb #4ee35dd5
 CLI = "@devcontainers/cli@0.89.0"
@@ -295,6 +323,22 @@ def engine_faults(
     trouble = docker_trouble(failed, done.stdout + done.stderr)
     if trouble: raise ValueError(f"{machine}: {trouble}")
 
+# %% ../../nbs/workshop/environment.ipynb #4ee35d1
+def fetch_image(
+    machine:Machine,
+    base:str, # image
+    where:str, # the place that names it
+    say:Callable=print,
+):
+    "Fetch an image unless it is there. `ValueError` where it cannot be had."
+    if machine.run("docker", "image", "inspect", base).returncode == 0: return
+    say(f"fetching {base}")
+    done = machine.run(*commands(base, "")["fetch"], shown="stdout" if sys.stdout.isatty() else "")
+    if done.returncode:
+        why = last_line(done.stderr, "docker pull failed")
+        remedy = "free some space" if "no space" in why else f"check the name in {where}, and the network"
+        raise ValueError(f"the image {base} cannot be had ({why}); {remedy}")
+
 # %% ../../nbs/workshop/environment.ipynb #4ee35db
 def check_base(
     machine:Machine,
@@ -305,15 +349,8 @@ def check_base(
     built:bool=False, # whether the container is there already, so that no room is needed
 ):
     "Fetch an image unless it is there, and look inside. `ValueError` says why it will not do."
-    todo = commands(base, "")
-    if machine.run("docker", "image", "inspect", base).returncode:
-        say(f"fetching {base}")
-        done = machine.run(*todo["fetch"], shown="stdout" if sys.stdout.isatty() else "")
-        if done.returncode:
-            why = last_line(done.stderr, "docker pull failed")
-            remedy = "free some space" if "no space" in why else f"check the name in {where}, and the network"
-            raise ValueError(f"the image {base} cannot be had ({why}); {remedy}")
-    done = machine.run(*todo["check"])
+    fetch_image(machine, base, where, say)
+    done = machine.run(*commands(base, "")["check"])
     if done.returncode:
         said = done.stderr.strip().splitlines()
         reason = (said or ["no reason is given"])[0]
@@ -342,6 +379,19 @@ def editor_address(
         which = json.dumps({"hostPath": folder, "configFile": file})
     return f"vscode-remote://dev-container+{which.encode().hex()}{there}{inside}"
 
+# %% ../../nbs/workshop/environment.ipynb #0df95e1
+def way_out(
+    machine:Machine,
+    container:str, # its id
+) -> tuple[str, str]: # address to listen at, and port on this machine, '' if it is the same; '', '' for none
+    "Find out how a port of a container reaches this machine, and this machine alone."
+    mode = ("docker", "inspect", "--format", "{{.HostConfig.NetworkMode}}", container)
+    # on the host's own network nothing stands in between
+    if machine.run(*mode).stdout.strip() == "host": return "127.0.0.1", ""
+    ports = machine.run("docker", "port", container, "8888/tcp").stdout.split()
+    let_out = all(port.startswith(("127.0.0.1:", "[::1]:")) for port in ports)
+    return ("0.0.0.0", ports[0].rpartition(":")[2]) if ports and let_out else ("", "")
+
 # %% ../../nbs/workshop/environment.ipynb #0df95ea
 def jupyter_address(
     machine:Machine,
@@ -353,14 +403,8 @@ def jupyter_address(
     "Find the JupyterLab in a container, or start it. The address holds its token."
     execute = lambda *words: machine.run("docker", "exec", *words[:-1], container, "sh", "-c", words[-1])
     as_user = ("--user", user, "--workdir", inside)
-    mode = ("docker", "inspect", "--format", "{{.HostConfig.NetworkMode}}", container)
-    network = machine.run(*mode).stdout.strip()
-    ports = machine.run("docker", "port", container, "8888/tcp").stdout.split()
-    let_out = all(port.startswith(("127.0.0.1:", "[::1]:")) for port in ports) # to this machine alone
-    if network != "host" and not (ports and let_out): return ""
-    if execute(*as_user, "command -v jupyter-lab || exit 1").returncode: return ""
-    # on the host's own network nothing stands in between
-    listen = "127.0.0.1" if network == "host" else "0.0.0.0"
+    listen, port = way_out(machine, container)
+    if not listen or execute(*as_user, "command -v jupyter-lab || exit 1").returncode: return ""
     def servers():
         lines = execute(*as_user, "jupyter server list --json").stdout.splitlines()
         return [json.loads(line) for line in lines if line.startswith("{")]
@@ -373,9 +417,7 @@ def jupyter_address(
     while not found and time.monotonic() < until:
         time.sleep(.5)
         found = servers()
-    if not found: return ""
-    port = found[0]["port"] if network == "host" else ports[0].rpartition(":")[2]
-    return f"http://127.0.0.1:{port}/lab?token={found[0]['token']}"
+    return f"http://127.0.0.1:{port or found[0]['port']}/lab?token={found[0]['token']}" if found else ""
 
 # %% ../../nbs/workshop/environment.ipynb #56b07cf2
 def find_config(
@@ -490,6 +532,22 @@ def read_configuration(
         raise ValueError(f"{folder}/{path} cannot be read ({why}); mend it")
     return said_as_json(done.stdout, "configuration")["configuration"]
 
+# %% ../../nbs/workshop/environment.ipynb #56b07c1
+def given_configuration(
+    machine:Machine,
+    folder:str, # of the repository, absolute
+    path:str, # of its configuration, '' where it brings none
+    ez:Ez, # what it wishes
+    cli:tuple, # the Dev Containers CLI
+) -> tuple[dict, str]: # the configuration, and its Dockerfile's text, '' for none
+    "Read a repository's dev container, or make one of what ez.json asks for."
+    if path:
+        config = read_configuration(machine, folder, path, cli)
+        file = PurePosixPath(folder, path).parent/(config.get("build") or {}).get("dockerfile", "Dockerfile")
+        return config, machine.read(str(file)) or ""
+    dockerfile = machine.read(f"{folder}/build/Dockerfile") or ""
+    return dev_container(PurePosixPath(folder).name, ez, dockerfile=bool(dockerfile)), dockerfile
+
 # %% ../../nbs/workshop/environment.ipynb #56b07ce
 def configure(
     machine:Machine,
@@ -500,15 +558,8 @@ def configure(
 ) -> tuple[str, bool]: # path of the configuration in the repository, whether a GPU can be used
     "Look at image and graphics card, and write a dev container where the repository brings none."
     path = find_config(machine, folder, wanted)
-    name = PurePosixPath(folder).name
     ez = wishes(machine, folder, path, say)
-    if path:
-        config = read_configuration(machine, folder, path, cli)
-        file = PurePosixPath(folder, path).parent/(config.get("build") or {}).get("dockerfile", "Dockerfile")
-        dockerfile = machine.read(str(file)) or ""
-    else:
-        dockerfile = machine.read(f"{folder}/build/Dockerfile") or ""
-        config = dev_container(name, ez, dockerfile=bool(dockerfile))
+    config, dockerfile = given_configuration(machine, folder, path, ez, cli)
     base = base_of(config, dockerfile)
     where = path or "ez.json"
     built = bool(container_ids(machine, folder))
@@ -517,7 +568,7 @@ def configure(
     gpu = usable_gpu(machine, base, config, where, ez.requires_gpu, say)
     if path: return path, gpu
     path = ".devcontainer/devcontainer.json"
-    text = json.dumps(dev_container(name, ez, gpu, bool(dockerfile)), indent=4)
+    text = json.dumps(dev_container(PurePosixPath(folder).name, ez, gpu, bool(dockerfile)), indent=4)
     machine.write_new(f"{folder}/{path}", text + "\n")
     say(f"wrote {folder}/{path}, as ez.json asks; keep it, or delete it to have it written anew")
     return path, gpu
@@ -531,6 +582,42 @@ def seen_from(
     if not machine.here and Path(address).exists():
         raise ValueError(f"{address} is a folder of this computer, which {machine} does not see; "
                          "give an address that it can clone from")
+
+# %% ../../nbs/workshop/environment.ipynb #56b07cf1
+def start_container(
+    machine:Machine,
+    folder:str, # of the repository, absolute
+    path:str, # of its configuration
+    gpu:bool, # whether it gets a graphics card
+    cli:tuple, # the Dev Containers CLI
+) -> dict: # what the CLI says: remoteWorkspaceFolder, containerId, remoteUser and more
+    "Build and start a container. `ValueError` where it does not start."
+    done = machine.run(*commands("", folder, path, gpu, cli)["up"], shown="stderr")
+    said = said_as_json(done.stdout if done.stdout.strip() else "{}")
+    if done.returncode or said.get("outcome") != "success":
+        why = said.get("description") or said.get("message") or "the CLI failed"
+        raise ValueError(f"the container did not start ({why}); "
+                         "the lines above say why; what was built is kept, "
+                         "so run it again once that is mended")
+    return said_as_json(done.stdout, "remoteWorkspaceFolder", "containerId", "remoteUser")
+
+# %% ../../nbs/workshop/environment.ipynb #env0edit
+def open_editor(
+    machine:Machine,
+    folder:str, path:str, # of the repository, absolute; of its configuration
+    said:dict, # of `start_container`
+    cli:tuple, # the Dev Containers CLI
+    chosen:bool, # whether this configuration was asked for, and is not the default
+    say:Callable=print,
+):
+    "Open VS Code in a container; where there is none, say where to work."
+    inside = said["remoteWorkspaceFolder"]
+    editor = ("code", "--folder-uri", editor_address(machine, folder, inside, path if chosen else ""))
+    if shutil.which("code") and Machine().run(*editor).returncode == 0:
+        say("VS Code opens the container")
+    else:
+        which = ("--workspace-folder", folder, "--config", f"{folder}/{path}")
+        say(where_to_work(machine, said["containerId"], said["remoteUser"], inside, which, cli))
 
 # %% ../../nbs/workshop/environment.ipynb #56b07cf
 def go(
@@ -552,21 +639,8 @@ def go(
     else: folder = machine.run("sh", "-c", f"cd {shlex.quote(folder)} && pwd").stdout.strip()
     path, gpu = configure(machine, folder, wanted, cli, say)
     say(f"starting the container of {path}" + (", with a graphics card" if gpu else ""))
-    done = machine.run(*commands("", folder, path, gpu, cli)["up"], shown="stderr")
-    said = said_as_json(done.stdout if done.stdout.strip() else "{}")
-    if done.returncode or said.get("outcome") != "success":
-        why = said.get("description") or said.get("message") or "the CLI failed"
-        raise ValueError(f"the container did not start ({why}); "
-                         "the lines above say why; what was built is kept, "
-                         "so run it again once that is mended")
-    said = said_as_json(done.stdout, "remoteWorkspaceFolder", "containerId", "remoteUser")
-    inside = said["remoteWorkspaceFolder"]
-    editor = ("code", "--folder-uri", editor_address(machine, folder, inside, path if wanted else ""))
-    if shutil.which("code") and Machine().run(*editor).returncode == 0:
-        say("VS Code opens the container")
-    else:
-        which = ("--workspace-folder", folder, "--config", f"{folder}/{path}")
-        say(where_to_work(machine, said["containerId"], said["remoteUser"], inside, which, cli))
+    said = start_container(machine, folder, path, gpu, cli)
+    open_editor(machine, folder, path, said, cli, bool(wanted), say)
     return said
 
 # %% ../../nbs/workshop/environment.ipynb #56b07cg
@@ -611,6 +685,39 @@ def foreseen(
     if ez: attempt(dev_container, "name", ez, False, bool(machine.read(f"{address}/build/Dockerfile")))
     return faults
 
+# %% ../../nbs/workshop/environment.ipynb #53ed0991
+def ways_to_get(
+    repository:str, # address or local path
+    folder:str, # to clone into
+) -> list[tuple[str, ...]]: # commands; none where the folder is the repository
+    "List the commands that `get_repository` may call."
+    if folder == ".": return []
+    branch = git_branch(repository)
+    which = ("--branch", branch) if branch else ()
+    return [("git", "clone", *which, "--", git_address(repository), folder),
+            ("git", "-C", folder, "pull", "--ff-only", "--quiet"),
+            ("git", "-C", folder, *SUBMODULES)]
+
+# %% ../../nbs/workshop/environment.ipynb #53ed0992
+def steps(
+    folder:str, # of the repository
+    get:list[tuple[str, ...]], # commands, of `ways_to_get`
+    todo:dict, # of `commands`
+) -> dict[str, list[tuple[str, ...]]]: # what is done, in order, to the commands that do it
+    "List the steps of `go`."
+    return {
+        "clone, or bring a clone without changes up to date" if get else "take the folder as it is": get,
+        f"read {folder}/ez.json and the dev container; "
+        f"write {folder}/.devcontainer/devcontainer.json if there is none": [todo["read"]],
+        "fetch the image if it is not there; look for glibc 2.28, Python 3.9 and room on the disk":
+            [todo["fetch"], todo["check"]],
+        "if a graphics card is asked for, see whether it can be used ('all' below) or not ('none')":
+            [todo["gpu"]],
+        "build and start the container": [todo["up"]],
+        "open VS Code in it; without `code`, start JupyterLab in it "
+        "and print its address on 127.0.0.1, with a token": [],
+    }
+
 # %% ../../nbs/workshop/environment.ipynb #53ed09a
 def plan(
     repository:str, # address or local path
@@ -627,30 +734,10 @@ def plan(
         words = ["CHECK" if word.startswith(CHECK_BASE) else word for word in machine.command(words)]
         return f"   {hide_password(shlex.join(words))}"
     config = f".devcontainer/{wanted}/devcontainer.json" if wanted else ""
-    branch = git_branch(repository)
-    which = ("--branch", branch) if branch else ()
     todo = commands("IMAGE", folder, config)
-    get = ["1. clone, or bring a clone without changes up to date",
-           shown("git", "clone", *which, "--", address, folder),
-           shown("git", "-C", folder, "pull", "--ff-only", "--quiet"),
-           shown("git", "-C", folder, *SUBMODULES)]
-    if folder == ".": get = ["1. take the folder as it is"]
-    lines = [
-        f"on {machine}:",
-        *get,
-        f"2. read {folder}/ez.json and the dev container; "
-        f"write {folder}/.devcontainer/devcontainer.json if there is none",
-        shown(*todo["read"]),
-        "3. fetch the image if it is not there; look for glibc 2.28, Python 3.9 and room on the disk",
-        shown(*todo["fetch"]),
-        shown(*todo["check"]),
-        "4. if a graphics card is asked for, see whether it can be used ('all' below) or not ('none')",
-        shown(*todo["gpu"]),
-        "5. build and start the container",
-        shown(*todo["up"]),
-        "6. open VS Code in it; without `code`, start JupyterLab in it "
-        "and print its address on 127.0.0.1, with a token",
-    ]
+    lines = [f"on {machine}:"]
+    for number, (what, done_by) in enumerate(steps(folder, ways_to_get(repository, folder), todo).items(), 1):
+        lines += [f"{number}. {what}", *(shown(*words) for words in done_by)]
     return "\n".join([*lines, *(f"would fail: {fault}" for fault in foreseen(machine, address, wanted))])
 
 # %% ../../nbs/workshop/environment.ipynb #39941248

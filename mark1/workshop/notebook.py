@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['CODE', 'WINGS', 'RESULT', 'WIDGET_VIEW', 'FIGURE', 'PICTURES', 'known_address', 'repository', 'setting',
-           'notebook_text', 'give_ids', 'read_notebook', 'directives', 'last_state', 'cell_text', 'labelled',
-           'is_skipped', 'data_named', 'wing_of', 'place_of', 'chapter_names', 'find_chapters', 'syntax_tree',
-           'imports', 'module_file', 'modules_imported', 'module_of', 'rows_named', 'Chapter', 'read_chapter',
-           'read_chapters', 'with_dependents', 'sanitize_patterns', 'normal_outputs', 'refresh_outputs', 'links',
-           'entrance', 'is_imports', 'is_check', 'kind_of', 'first_screen', 'write_form', 'chapter_list',
-           'stored_picture', 'pictures_of', 'readme_text']
+           'notebook_text', 'give_ids', 'todays_format', 'read_notebook', 'directives', 'last_state', 'cell_text',
+           'labelled', 'is_skipped', 'data_named', 'wing_of', 'place_of', 'chapter_names', 'find_chapters',
+           'syntax_tree', 'imports', 'module_file', 'modules_imported', 'module_of', 'rows_named', 'Chapter',
+           'read_chapter', 'read_chapters', 'with_dependents', 'sanitize_patterns', 'normal_outputs', 'refresh_outputs',
+           'links', 'colab_set_up', 'entrance', 'is_imports', 'is_check', 'kind_of', 'first_screen', 'write_form',
+           'chapter_list', 'stored_picture', 'pictures_of', 'readme_text']
 
 # %% ../../nbs/workshop/notebook.ipynb #4714233b
 import ast
@@ -76,36 +76,41 @@ def give_ids(
         cell["id"] = next(id for id in offered if id and id not in taken)
         taken.add(cell["id"])
 
+# %% ../../nbs/workshop/notebook.ipynb #rd0000b
+def todays_format(
+    text:str, # of a notebook of any format
+) -> dict: # a `nbformat.NotebookNode` of format 4.5
+    "Convert a notebook to today's format. Errors of every kind, for any JSON can stand in the file."
+    import nbformat  # a second, with what validates
+    found = json.loads(text)
+    if not isinstance(found, dict) or "nbformat" not in found: raise ValueError("it is JSON of another kind")
+    notebook = nbformat.reader.reads(text)
+    is_old = notebook.nbformat < 4
+    notebook = nbformat.convert(notebook, 4)
+    if is_old: # its cells had no ids, and the conversion gives them random ones
+        for cell in notebook.cells: cell.pop("id", None)
+    if not isinstance(notebook.cells, list): raise ValueError("its cells are no list")
+    notebook.nbformat_minor = max(notebook.nbformat_minor, 5)
+    give_ids(notebook.cells)
+    nbformat.validate(notebook)
+    return notebook
+
 # %% ../../nbs/workshop/notebook.ipynb #rd0000a
 def read_notebook(
     path:Path, # a notebook of any format
 ) -> dict: # a `nbformat.NotebookNode` of format 4.5
     "Read a notebook, converted to today's format. `ValueError`, with the file's name, where that cannot be."
-    import nbformat  # a second, with what validates
     text = notebook_text(path)
     conflict = re.search(r"^(<{7}|={7}|>{7})( |$)", text, re.MULTILINE)
     if conflict:
         line = text.count("\n", 0, conflict.start()) + 1
         raise ValueError(f"{path}, line {line}: two versions stand here, as a merge left them; "
                          "`nbdev_fix` with the file's name keeps both, cell by cell")
-    try:
-        found = json.loads(text)
-        if not isinstance(found, dict) or "nbformat" not in found:
-            raise ValueError("it is JSON of another kind")
-        notebook = nbformat.reader.reads(text)
-        is_old = notebook.nbformat < 4
-        notebook = nbformat.convert(notebook, 4)
-        if is_old: # its cells had no ids, and the conversion gives them random ones
-            for cell in notebook.cells: cell.pop("id", None)
-        if not isinstance(notebook.cells, list): raise ValueError("its cells are no list")
-        notebook.nbformat_minor = max(notebook.nbformat_minor, 5)
-        give_ids(notebook.cells)
-        nbformat.validate(notebook)
-    except Exception as error: # of every kind: any JSON can stand in the file
+    try: return todays_format(text)
+    except Exception as error:
         said = str(error).strip().splitlines()
         why = said[0][:200] if said else type(error).__name__
         raise ValueError(f"{path} is no notebook ({why}); take it from git again, or save it anew") from None
-    return notebook
 
 # %% ../../nbs/workshop/notebook.ipynb #ed65210e
 def directives(
@@ -498,23 +503,29 @@ def links(
         found["Colab"] = f"https://colab.research.google.com/github/{owner_and_name}{file}"
     return found
 
-# %% ../../nbs/workshop/notebook.ipynb #c3b1a0a
-def entrance(
+# %% ../../nbs/workshop/notebook.ipynb #c3b1a00
+def colab_set_up(
     place:str, # of a chapter's file, below `nbs/`
-) -> dict[str, dict]: # id of a cell to the cell, as nbformat keeps it
-    "Make the two cells below a chapter's title: where else it can be opened, and what installs it in Colab."
+) -> str: # code
+    "Write what installs the course in Colab, and does nothing elsewhere."
     git_url = setting("git_url")
-    to = links(f"nbs/{place}")
     home = f"/content/{Path(git_url).name}" # where Colab keeps files
-    where = (f"Open this chapter in [Codespaces]({to['Codespaces']}), in [Colab]({to['Colab']}), "
-             f"or in [github.dev]({to['github.dev']}), which shows it and runs nothing.")
-    install = f'''#| eval: false
+    return f'''#| eval: false
 #| hide
 if "google.colab" in str(get_ipython()): # in Colab alone; the torch that is there stays
     get_ipython().system("test -d {home} || "
                          "git clone -q --depth 1 {git_url} {home}; "
                          "python {home}/build/colab.py")
     get_ipython().run_line_magic("cd", "-q {home}/{posixpath.dirname(f'nbs/{place}')}")'''
+
+# %% ../../nbs/workshop/notebook.ipynb #c3b1a0a
+def entrance(
+    place:str, # of a chapter's file, below `nbs/`
+) -> dict[str, dict]: # id of a cell to the cell, as nbformat keeps it
+    "Make the two cells below a chapter's title: where else it can be opened, and what installs it in Colab."
+    to = links(f"nbs/{place}")
+    where = (f"Open this chapter in [Codespaces]({to['Codespaces']}), in [Colab]({to['Colab']}), "
+             f"or in [github.dev]({to['github.dev']}), which shows it and runs nothing.")
     return {
         "elsewhere": {
             "cell_type": "markdown",
@@ -528,7 +539,7 @@ if "google.colab" in str(get_ipython()): # in Colab alone; the torch that is the
             "id": "colab",
             "metadata": {"jupyter": {"source_hidden": True}},
             "outputs": [],
-            "source": install.splitlines(keepends=True),
+            "source": colab_set_up(place).splitlines(keepends=True),
         },
     }
 
