@@ -14,6 +14,7 @@ from mark1.recommendation import (
 )
 from mark1.top_ten import RECOMMENDERS, compare_recommenders, coverage, recommend, user_measures
 from mark1.uplift import make_world, off_policy, value_of, watch
+from sklearn.linear_model import Ridge
 
 
 @pytest.fixture
@@ -74,6 +75,11 @@ def test_one_user_one_item_or_one_value(table, kind, column):
     found = fit_ratings(ratings, kind).predict(ratings)
     assert found.notna().all() and found.between(1, 5).all()
     if column == "rating": np.testing.assert_allclose(found, 3)
+    if kind == "mean": np.testing.assert_allclose(found, ratings.rating.mean())
+    if kind == "biases": # one column of numbers for each user and item, shrunk: a ridge regression
+        columns = pd.get_dummies(ratings[["user", "item"]].astype(str)).astype(float)
+        ridge = Ridge(alpha=4, fit_intercept=False).fit(columns, ratings.rating - ratings.rating.mean())
+        np.testing.assert_allclose(found, ridge.predict(columns) + ratings.rating.mean(), atol=1e-3)
 
 
 @pytest.mark.parametrize("kind", KINDS)
