@@ -377,6 +377,8 @@ def draw_law(
     axis.set_xscale("log", base=2)
     axis.set_yscale("log")
     axis.set_xticks(machines, machines)
+    axis.minorticks_off()
+    axis.set_yticks([.25, 1, 4, 16, 64], ["1/4", "1", "4", "16", "64"])
     axis.set(xlabel="machines", ylabel="pictures a second, one machine = 1")
     axis.legend(fontsize=9)
     plt.show()
