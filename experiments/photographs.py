@@ -96,10 +96,10 @@ def head_alone(dls, **options):
     return silently(learner(dls, **options), lambda learn: learn.fit_one_cycle(3, 3e-3))
 
 
-def frozen_once(dls, epochs=3):
+def frozen_once(dls, epochs=3, bf16=False):
     "Train the head on activations that were computed once."
     def train(learn):
-        with FrozenActivations(learn, views=1): learn.fit_one_cycle(epochs, 3e-3)
+        with FrozenActivations(learn, views=1, bf16=bf16): learn.fit_one_cycle(epochs, 3e-3)
     return silently(learner(dls), train)
 
 

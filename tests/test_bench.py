@@ -3,12 +3,16 @@ import json
 import runpy
 import sys
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from conftest import ROOT
 
 sys.path.insert(0, str(ROOT/"benchmarks"))
 from harness import compare, measure, report
+
+from test_activations import tiny
 
 
 def slowing_machine():
@@ -69,6 +73,9 @@ TYPED = { # what each takes
     "experiments/zoo.py": ["--times", "--counts"],
     "benchmarks/mouse.py": ["--rounds"], "experiments/mouse.py": ["ARCHIVE"],
     "benchmarks/sound.py": ["--rounds"], "experiments/sound.py": ["--archive", "rising"],
+    "benchmarks/shards.py": ["ARCHIVE", "--measure", "--rounds", "--compile"],
+    "benchmarks/card.py": ["ARCHIVE", "--minutes", "--rehearse"],
+    "experiments/quicker_pass.py": ["ARCHIVE", "--seeds"],
     "benchmarks/recommendation.py": ["--rounds", "--peak"], "experiments/applications.py": ["--runs"]}
 
 
@@ -84,6 +91,62 @@ def test_each_script_explains_itself(script, monkeypatch, capsys):
     shown = capsys.readouterr().out
     assert ended.value.code == 0 and f"python {script}" in shown
     assert [word for word in TYPED[script] if word not in shown] == []
+
+
+@pytest.fixture
+def card(monkeypatch, tmp_path):
+    "Import the script, which trains a tiny network on noise in place of the pretrained one on drawings."
+    rng = np.random.default_rng(0)
+    paths = [tmp_path/f"{kind}_{number}.png" for kind in ("Birman", "beagle") for number in range(10)]
+    for path in paths: Image.fromarray(rng.integers(0, 255, (20, 20, 3), dtype=np.uint8)).save(path)
+    monkeypatch.syspath_prepend(ROOT/"benchmarks")
+    monkeypatch.syspath_prepend(ROOT/"experiments")
+    for name in ("card", "photographs", "shared"): monkeypatch.delitem(sys.modules, name, raising=False)
+    import card
+    import photographs
+    monkeypatch.setattr(photographs, "backbone", lambda: tiny)
+    monkeypatch.setattr(card, "few_pictures", lambda count: paths)
+    monkeypatch.setattr(card.defaults, "use_cuda", None, raising=False)
+    monkeypatch.setattr(card.torch, "set_num_threads", lambda count: None)
+    return card
+
+
+def test_a_card_is_rehearsed_on_the_processor(card, monkeypatch, capsys):
+    monkeypatch.setattr(card, "has_bf16", lambda device: True)
+    monkeypatch.setattr(sys, "argv", ["card.py", "--rehearse", "--minutes", "0"])
+    before = {*(ROOT/"benchmarks").iterdir()}
+    card.main()
+    shown = capsys.readouterr().out
+    arms = ["stock fine_tune(1)", "frozen activations", "the same, channels-last and bf16",
+            "frozen activations, bf16"]
+    assert [line.partition(": ")[2].partition(", {")[0] for line in shown.splitlines()[:4]] == arms
+    assert "A rehearsal, without a card" in shown and "folds: 1" in shown
+    assert shown.count("'photographs a second': ") == shown.count("'of': 4, 'peak MB of the card'") == 4
+    assert {*(ROOT/"benchmarks").iterdir()} - before <= {ROOT/"benchmarks"/"__pycache__"}
+
+
+def test_folds_end_with_the_time_and_are_summed_up(card, monkeypatch):
+    now = [0]
+    monkeypatch.setattr(card.time, "monotonic", lambda: now[0])
+    def in_one_fold(train, paths, fold, **options):
+        now[0] += 20
+        return {"seconds": train + fold, "wrong": fold, "of": 10, "MB": 100*train - fold}
+    monkeypatch.setattr(card, "measured", in_one_fold)
+    found = card.compared({card.STOCK: 4, "other": 1}, [], 100)
+    assert [len(rows) for rows in found.values()] == [2, 2] # a third would end at 120 s
+    figures, arms = card.summarised(found, 50)
+    assert arms["other"] == {"photographs a second": 33.3, "wrong": 1, "of": 20, "peak MB of the card": 100}
+    assert figures["other"]["ratio"] == {"median": .325, "low": .25, "high": .4}
+
+
+def test_without_a_card_or_bf16_it_says_so(card, monkeypatch, capsys):
+    monkeypatch.setattr(card.torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(sys, "argv", ["card.py"])
+    with pytest.raises(SystemExit) as ended: card.main()
+    assert ended.value.code == 2 and "torch finds no NVIDIA card here" in capsys.readouterr().err
+    monkeypatch.setattr(card, "has_bf16", lambda device: False)
+    assert len(card.arms(card.torch.device("cpu"))) == 2
+    assert "has no instructions for bf16: those arms are left out" in capsys.readouterr().out
 
 
 def test_a_part_or_archive_that_is_absent_is_named(monkeypatch, capsys):
