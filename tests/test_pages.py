@@ -125,8 +125,8 @@ def test_of_several_forms_of_an_output_the_picture_is_shown():
 
 @pytest.mark.parametrize("output, expected", [
     (
-        displayed(text_html="<table><tr><td>1</td></tr></table>", text_markdown="no", text_plain="no"),
-        {"table": '<table><tr><td class="right">1</td></tr></table>'},
+        displayed(text_html="<table><tr><td>1</td></tr></table>", text_markdown="no", text_plain="1"),
+        {"table": '<table><tr><td class="right">1</td></tr></table>', "text": "1"},
     ),
     (displayed(text_markdown=["a *b*\n", "c"], text_plain="no"), {"markdown": "a *b*\nc"}),
     (displayed(text_plain=" 1\n"), {"text": " 1"}),
