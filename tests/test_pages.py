@@ -78,6 +78,19 @@ def test_a_table_printed_as_text_is_a_table(text, caption, heads):
     assert rows == [re.split(" {2,}", line.strip()) for line in lines]
 
 
+def test_no_chapter_of_the_lesson_prints_a_table_as_text():
+    "What a chapter shows as a table is one in every editor, not on the site alone."
+    printed = []
+    for path in find_chapters(ROOT/"nbs", ["lesson"]):
+        code = [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+        shows = [shown(output, "x", {}) for cell in code for output in cell.outputs if "text" in output]
+        printed += [(path.stem, each["text"]) for each in shows if each and "table" in each]
+    assert printed == []
+    text = "name  wrong  right\nold       3     77\nnew       1     79\n"
+    assert "table" in shown(new_output("stream", text=text), "x", {}) # the control
+
+
+
 @pytest.mark.parametrize("text", [
     "loss 0.25\nloss 0.20\nloss 0.10",
     "..##  ##..\n##..  ..##\n..##  ##..", # a drawing
