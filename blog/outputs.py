@@ -113,7 +113,7 @@ def shown(
     output:dict, # of a code cell
     name:str, # what a picture's file is called, without its ending
     files:dict[str, bytes], # takes the picture, and the recording where there is one
-) -> dict[str, str]|None: # 'picture' (a file) and 'recording' (another), 'table' (HTML), 'markdown' or 'text'
+) -> dict[str, str]|None: # 'picture', 'recording' (files), 'table' (HTML), 'markdown', 'text' (to quote)
     "Give what the page shows of one output, None for nothing."
     data = output.get("data", {})
     for kind, ending in PICTURES.items():
@@ -129,7 +129,9 @@ def shown(
         return {"picture": file}
     if "text/html" in data:
         table = plain_table(joined(data["text/html"]))
-        return {"table": table} if table else None
+        text = joined(data.get("text/plain", "<"))
+        told = {} if text.startswith("<") else {"text": text} # a name of Python's
+        return {"table": table} | told if table else None
     if "text/markdown" in data: return {"markdown": joined(data["text/markdown"])}
     said = output.get("text"), data.get("text/plain"), output.get("traceback") # stream, result, error
     text = last_state(joined(next(filter(None, said), ""))).rstrip()
@@ -138,4 +140,4 @@ def shown(
         text = f"(An output of the form {form}, which a page cannot show: run the chapter to have it.)"
     if not text: return None
     table = printed_table(text)
-    return {"text": text} | ({"table": table} if table else {}) # notes quote the text
+    return {"text": text} | ({"table": table} if table else {})

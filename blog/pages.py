@@ -29,7 +29,8 @@ TITLE = re.compile(r"# (.+?)\n+> (.+)\n*|# (.+)\n*") # and the sentence below it
 PICTURE = re.compile(r"(!\[[^\]]*\]\()(?:<([^>]*)>|([^)\s]+))") # what it shows, and where it lies
 SHOWN = {".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp"} # by browsers
 START = {"title": "What Mark 1 is", # of the page of nbs/index.ipynb
-         "description": "How to start, what it takes, the commands, and what is where"}
+         "description": "How to start, what it takes, the commands, and what is where",
+         "answers": "install set up requirements Windows Mac Linux Colab Binder laptop"} # a search for these
 
 Starts = list[tuple[int, int]] # line of a page, and number of the cell, where each part of it begins
 Origins = dict[str, tuple[str, Starts]] # page, below the repository, to its notebook and its starts

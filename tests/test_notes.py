@@ -22,7 +22,7 @@ by_name = {"ids": lambda path: path.name}
 def outputs():
     """Read what every labelled cell shows: 'chapter.ipynb#label' to its text.
 
-    What is no text is 'a picture' or 'a table'.
+    What has no text is 'a picture' or 'a table'.
     """
     shown = {}
     for path in (ROOT/"nbs").rglob("*.ipynb"):
@@ -30,8 +30,8 @@ def outputs():
             label = directives(cell.source).get("label") if cell.cell_type == "code" else None
             if not label: continue
             kinds = [out.get("data", {}) for out in cell.outputs]
-            pairs = [pair for pair in zip(cell.outputs, kinds) if "text/html" not in pair[1]]
-            texts = [out.get("text") or data.get("text/plain", "") for out, data in pairs]
+            said = [out.get("text") or data.get("text/plain", "") for out, data in zip(cell.outputs, kinds)]
+            texts = [text for text, data in zip(said, kinds) if "text/html" not in data or text[:1] != "<"]
             other = "a table" if any("text/html" in data for data in kinds) else ""
             if any(kind.startswith("image/") for data in kinds for kind in data):
                 texts = []

@@ -78,6 +78,19 @@ def test_a_table_printed_as_text_is_a_table(text, caption, heads):
     assert rows == [re.split(" {2,}", line.strip()) for line in lines]
 
 
+def test_no_chapter_of_the_lesson_prints_a_table_as_text():
+    "What a chapter shows as a table is one in every editor, not on the site alone."
+    printed = []
+    for path in find_chapters(ROOT/"nbs", ["lesson"]):
+        code = [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+        shows = [shown(output, "x", {}) for cell in code for output in cell.outputs if "text" in output]
+        printed += [(path.stem, each["text"]) for each in shows if each and "table" in each]
+    assert printed == []
+    text = "name  wrong  right\nold       3     77\nnew       1     79\n"
+    assert "table" in shown(new_output("stream", text=text), "x", {}) # the control
+
+
+
 @pytest.mark.parametrize("text", [
     "loss 0.25\nloss 0.20\nloss 0.10",
     "..##  ##..\n##..  ..##\n..##  ##..", # a drawing
@@ -125,8 +138,8 @@ def test_of_several_forms_of_an_output_the_picture_is_shown():
 
 @pytest.mark.parametrize("output, expected", [
     (
-        displayed(text_html="<table><tr><td>1</td></tr></table>", text_markdown="no", text_plain="no"),
-        {"table": '<table><tr><td class="right">1</td></tr></table>'},
+        displayed(text_html="<table><tr><td>1</td></tr></table>", text_markdown="no", text_plain="1"),
+        {"table": '<table><tr><td class="right">1</td></tr></table>', "text": "1"},
     ),
     (displayed(text_markdown=["a *b*\n", "c"], text_plain="no"), {"markdown": "a *b*\nc"}),
     (displayed(text_plain=" 1\n"), {"text": " 1"}),

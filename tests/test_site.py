@@ -947,7 +947,7 @@ def test_from_a_number_to_its_cell_and_back(visit, site, width):
     cell = page.locator("section#num-spread")
     until(page, f"({IN_VIEW})(document.getElementById('num-spread'))")
     assert page.url == f"{site.base}chapters/04_validation/#num-spread"
-    assert value in cell.locator("caption").inner_text()
+    assert value in cell.locator(".printed").inner_text()
     assert cell.evaluate(RING) != page.locator("section.cell:not(:target)").first.evaluate(RING)
     cell.locator(".quoted a", has_text="Everything a note can hold").click()
     page.wait_for_url("**/notes/2022-01-03/#*")
@@ -1010,6 +1010,14 @@ def test_a_search_says_what_its_hits_are_and_shows_no_code(visit):
     page.fill("#query", "quagga")
     until(page, "document.getElementById('status').textContent.includes('quagga')")
     assert page.locator("#hits .over").all_inner_texts() == ["Note "]
+
+
+@pytest.mark.parametrize("sought", ["install", "windows"])
+def test_a_search_for_what_one_needs_to_start_finds_the_start_first(visit, sought):
+    "Though the windows of a spectrogram stand on more pages."
+    page = visit(f"search/?q={sought}")
+    page.wait_for_selector("#hits a")
+    assert page.locator("#hits a").first.inner_text() == "What Mark 1 is: Start"
 
 
 # of the second, "z" is there; of the third, "back"

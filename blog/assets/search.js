@@ -9,7 +9,8 @@ const after = ({plain_excerpt}) => /[.!?…]$/.test(plain_excerpt) ? "" : " …"
 
 function hit(page) {
   const item = document.createElement("li"), link = document.createElement("a"), excerpt = document.createElement("p")
-  const part = page.sub_results.reduce((best, each) => score(each) > score(best) ? each : best, page.sub_results[0] ?? page)
+  const best = page.sub_results.reduce((best, each) => score(each) > score(best) ? each : best, page.sub_results[0] ?? page)
+  const part = answers(query.value)(page) ? page.sub_results.find(each => each.url.endsWith("#start")) ?? best : best
   if (page.meta.kind) {
     const kind = document.createElement("span")
     Object.assign(kind, { className: "over", textContent: `${page.meta.kind} ` })
@@ -26,7 +27,8 @@ function hit(page) {
 // Where an index lacks a word, Pagefind shortens it until it finds something; a page is kept if it has the word but for its ending.
 const stem = word => word.replace(/(?<=.{4})(?:ations?|ings?|ions?|ies|ers?|ed|es|ly|[sey])$/, "").replace(/([^aeiou])\1$/, "$1")
 const stems = words => words.toLowerCase().match(/[\p{L}\p{N}_]+/gu)?.map(stem) ?? []
-const has = words => page => stems(words).every(each => `${page.meta.title} ${page.content} ${page.meta.code}`.toLowerCase().includes(each))
+const has = words => page => stems(words).every(each => `${page.meta.title} ${page.content} ${page.meta.code ?? ""} ${page.meta.answers ?? ""}`.toLowerCase().includes(each))
+const answers = words => page => stems(words).every(each => stems(page.meta.answers ?? "").includes(each))
 const MOST = 40 // results that are looked at
 
 let loading
@@ -48,7 +50,8 @@ async function look() {
     if (mine !== latest) return // more was typed meanwhile
     const found = await pagefind.search(words)
     pages = (await Promise.all(found.results.slice(0, MOST).map(result => result.data()))).filter(has(words))
-    pages.sort((one, other) => (one.meta.kind === "Library") - (other.meta.kind === "Library")) // what explains comes first
+    const rank = page => answers(words)(page) ? 0 : page.meta.kind === "Library" ? 2 : 1 // what explains comes before the reference
+    pages.sort((one, other) => rank(one) - rank(other))
     if (mine !== latest) return
     status.textContent = pages.length === 0 ? `No page for “${words}”.`
       : `${pages.length} ${pages.length === 1 ? "page" : "pages"} for “${words}”${found.results.length > MOST ? ", perhaps more" : ""}.`
