@@ -24,7 +24,6 @@ from mark1 import (
     forgetting,
     learning,
     metrics,
-    mouse,
     occlusion,
     owner,
     playground,
@@ -181,18 +180,6 @@ def test_sounds_held_out_are_judged_in_evaluation(monkeypatch):
     assert sound.held_out_wrong(x, (x[:, 0, 0] > 0).astype(int), epochs=1)[0] == 0
 
 
-def test_traces_are_judged_in_evaluation(monkeypatch):
-    monkeypatch.setattr(mouse, "trace_network", lambda classes: nn.Sequential(Shifted(), TwoModes()))
-    x = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3)).astype(np.uint8)
-    y = (x[:, 0, 0, 0] > 127).astype(int)
-    assert (mouse.by_network(x, y, x, epochs=1).argmax(1) == y).all()
-
-
-class Shifted(nn.Module):
-    "Let shades from 0 to 1 lie on both sides of 0."
-    def forward(self, x): return x - .5
-
-
 def test_a_network_is_asked_in_evaluation_about_old_and_new_classes():
     x = torch.randn(30, 4)
     data = TensorDataset(x, (x[:, 0] > 0).long())
@@ -267,6 +254,14 @@ def test_above_its_top_a_relu6_lets_no_slope_through_but_that_of_a_deconvnet(rul
     of = lambda place: occlusion.attribution(model, images, [place], rule)[0, 0, 0, place].item()
     slopes = [of(place) for place in range(3)]
     assert slopes == ([1, 1, 1] if rule == "deconvnet" else [0, 1, 0])
+
+
+@pytest.mark.parametrize("rule, wanted", [("gradient", [-1, 0]), ("guided", [0, 0]), ("deconvnet", [0, 0])])
+def test_a_slope_below_0_goes_back_by_the_gradient_alone(rule, wanted):
+    model = nn.Sequential(nn.Flatten(), nn.ReLU(), nn.Linear(2, 1, bias=False))
+    model[2].weight = nn.Parameter(-torch.ones(1, 2))
+    found = occlusion.attribution(model, torch.tensor([[[[2., -2]]]]), [0], rule)
+    assert found.flatten().tolist() == wanted
 
 
 # 08_sound and 09_owner
