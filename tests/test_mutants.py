@@ -88,7 +88,7 @@ def toy(toy_repository):
         for name, text in (files | {"tests/mutants.toml": rows}).items():
             (root/name).parent.mkdir(exist_ok=True)
             (root/name).write_text(text, encoding="utf-8")
-        return typed([sys.executable, "tests/mutants.py", "--no-controls"], cwd=root)
+        return typed([sys.executable, "tests/mutants.py", "--no-controls"], 4*mutants.LIMIT, cwd=root)
     return tried
 
 
