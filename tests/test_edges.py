@@ -428,3 +428,15 @@ def test_a_file_that_is_there_is_not_overwritten(tmp_path):
     (tmp_path/"a.json").write_text("mine")
     refused("is there already", environment.Machine().write_new, str(tmp_path/"a.json"), "other")
     assert (tmp_path/"a.json").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["-x", ".hidden", ".git"])
+def test_an_address_that_ends_in_an_option_or_a_hidden_name_is_refused(name):
+    refused("names no repository", environment.folder_name, f"https://example.org/{name}")
+
+
+@pytest.mark.parametrize("port", ["0.0.0.0:49153", "[::]:49153", ""])
+def test_a_container_whose_port_is_open_to_all_gets_no_jupyterlab(port):
+    said = {"inspect": "bridge", "port": port}
+    def run(*words): return SimpleNamespace(stdout=said[words[1]], returncode=0) # nothing else may be called
+    assert environment.jupyter_address(SimpleNamespace(run=run), "container", "me", "/course") == ""
