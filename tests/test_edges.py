@@ -3,6 +3,7 @@
 Each test is here because a fault of tests/mutants.toml went unseen.
 """
 import hashlib
+import random
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,17 +13,23 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from fastai.callback.data import WeightedDL
 from fastai.vision.learner import create_body, model_meta
 from mark1 import (
+    applications,
     batch_norm,
     channels,
+    dependence,
+    exercises,
     forgetting,
+    learning,
     metrics,
-    mouse,
     occlusion,
+    owner,
     playground,
     recall,
     recipe,
+    recommendation,
     sound,
     time_index,
     time_series,
@@ -30,10 +37,12 @@ from mark1 import (
     validation,
     widgets,
 )
-from mark1.data import downloads, drawings, files, networks, pictures, sets
+from mark1.data import downloads, drawings, files, networks, pictures, sets, traces
 from mark1.data.sets import load
 from mark1.perceptron import Perceptron
+from mark1.workshop import containers, doctor, environment
 from PIL import Image
+from scipy.io import wavfile
 from scipy.stats import norm
 from sklearn.linear_model import LinearRegression
 from torch import nn
@@ -171,18 +180,6 @@ def test_sounds_held_out_are_judged_in_evaluation(monkeypatch):
     assert sound.held_out_wrong(x, (x[:, 0, 0] > 0).astype(int), epochs=1)[0] == 0
 
 
-def test_traces_are_judged_in_evaluation(monkeypatch):
-    monkeypatch.setattr(mouse, "trace_network", lambda classes: nn.Sequential(Shifted(), TwoModes()))
-    x = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3)).astype(np.uint8)
-    y = (x[:, 0, 0, 0] > 127).astype(int)
-    assert (mouse.by_network(x, y, x, epochs=1).argmax(1) == y).all()
-
-
-class Shifted(nn.Module):
-    "Let shades from 0 to 1 lie on both sides of 0."
-    def forward(self, x): return x - .5
-
-
 def test_a_network_is_asked_in_evaluation_about_old_and_new_classes():
     x = torch.randn(30, 4)
     data = TensorDataset(x, (x[:, 0] > 0).long())
@@ -206,6 +203,118 @@ def test_a_slider_takes_no_value_twice_and_stops_somewhere():
 def test_what_is_said_of_a_file_has_no_folder_of_this_machine():
     def answer(path): raise ValueError(f"{path} is no picture")
     assert widgets.hand_over(widgets.upload_box(answer), "a.txt", b"text") == "a.txt is no picture"
+
+
+# 02_learning
+
+def test_outputs_are_those_of_evaluation():
+    model = nn.Sequential(nn.BatchNorm1d(3), nn.Dropout(.9), nn.Linear(3, 2)).train()
+    x = torch.rand(8, 3)
+    found = learning.outputs_of(SimpleNamespace(model=model), x)
+    torch.testing.assert_close(torch.tensor(found), model.eval()(x).detach())
+
+
+def test_a_missing_prediction_is_refused_though_their_number_is_right():
+    train = lambda x, y: lambda x: np.full(len(x), np.nan)
+    x, y = np.eye(10), np.arange(10.)
+    refused("look for missing values", learning.against_baseline, train, x, y, "regression")
+
+
+def test_a_shape_counts_for_a_fingerprint():
+    flat, tall = nn.Linear(1, 1), nn.Linear(1, 1)
+    flat.weight, tall.weight = (nn.Parameter(torch.ones(shape)) for shape in ((2, 3), (3, 2)))
+    flat.bias, tall.bias = nn.Parameter(torch.ones(1)), nn.Parameter(torch.ones(1))
+    assert learning.fingerprint(flat) != learning.fingerprint(tall)
+
+
+def test_looking_ahead_uses_up_no_random_numbers():
+    dl = WeightedDL(list(range(10)), bs=3, shuffle=True, num_workers=0) # draws from NumPy's own generator
+    states = lambda: (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist())
+    before = states()
+    learning.items_seen(dl, 3)
+    assert states() == before
+
+
+# 07_dependence and 07_occlusion
+
+def test_attention_is_as_fast_afterwards_as_before():
+    before = torch.backends.mha.get_fastpath_enabled()
+    try:
+        for fast in (True, False):
+            torch.backends.mha.set_fastpath_enabled(fast)
+            dependence.dependence_table(lambda x: 2*x, torch.zeros(3))
+            assert torch.backends.mha.get_fastpath_enabled() == fast
+    finally: torch.backends.mha.set_fastpath_enabled(before)
+
+
+@pytest.mark.parametrize("rule", ["gradient", "guided", "deconvnet"])
+def test_above_its_top_a_relu6_lets_no_slope_through_but_that_of_a_deconvnet(rule):
+    model = nn.Sequential(nn.Flatten(), nn.ReLU6())
+    images = torch.tensor([[[[7., 3, -1]]]])
+    of = lambda place: occlusion.attribution(model, images, [place], rule)[0, 0, 0, place].item()
+    slopes = [of(place) for place in range(3)]
+    assert slopes == ([1, 1, 1] if rule == "deconvnet" else [0, 1, 0])
+
+
+@pytest.mark.parametrize("rule, wanted", [("gradient", [-1, 0]), ("guided", [0, 0]), ("deconvnet", [0, 0])])
+def test_a_slope_below_0_goes_back_by_the_gradient_alone(rule, wanted):
+    model = nn.Sequential(nn.Flatten(), nn.ReLU(), nn.Linear(2, 1, bias=False))
+    model[2].weight = nn.Parameter(-torch.ones(1, 2))
+    found = occlusion.attribution(model, torch.tensor([[[[2., -2]]]]), [0], rule)
+    assert found.flatten().tolist() == wanted
+
+
+# 08_sound and 09_owner
+
+def test_two_channels_are_mixed(tmp_path):
+    left, right = np.sin(np.arange(800.)), np.cos(3*np.arange(800.))
+    wavfile.write(tmp_path/"two.wav", sound.RATE, np.stack([left, right], 1))
+    np.testing.assert_allclose(sound.read_sound(tmp_path/"two.wav"), (left + right)/2)
+
+
+def test_windows_of_two_sessions_are_not_judged_together():
+    one = pd.DataFrame({"owner": "a", "person": "a", "session": list("1122"), "score": [1., 3, 10, 20]})
+    found = owner.together(one, 2)
+    assert found.session.tolist() == ["1", "2"] and found.score.tolist() == [2, 15]
+    refused("no session has 3 windows", owner.together, one, 3)
+
+
+def test_one_session_of_each_person_stays_to_train_on():
+    table = pd.DataFrame({"person": list("aaabb"), "session": list("12312")})
+    held_out = owner.split_sessions(table, share=1)
+    assert table[~held_out].groupby("person").session.nunique().to_dict() == {"a": 1, "b": 1}
+
+
+def test_a_stranger_is_not_trained_on():
+    table = pd.DataFrame({"person": np.repeat(list("abc"), 4), "session": list("1122")*3})
+    met = []
+    def judge(train_x, train_y, valid_x, seed):
+        met.append({*train_y})
+        return np.full((len(valid_x), 2), .5)
+    owner.owner_scores(judge, np.zeros((12, 1)), table)
+    assert met == [{"b", "c"}, {"a", "c"}, {"a", "b"}]
+
+
+# 12_applications, 13_recommendation and 18_exercises
+
+def test_one_text_in_twenty_may_have_lost_letters():
+    texts = pd.Series(["caf\ufffd", *["tea"]*19])
+    assert applications.check_texts(texts).tolist() == texts.tolist()
+    refused("lost letters", applications.check_texts, texts[:19])
+
+
+def test_what_came_at_the_date_itself_is_trained_on():
+    ratings = pd.DataFrame({"user": list("abcdef"), "item": list("abcdef"), "rating": 3., "time": range(6)})
+    assert recommendation.split_ratings(ratings, "date", share=.4)[1].time.tolist() == [4, 5]
+
+
+def test_neighbours_point_the_same_way_however_long_they_are():
+    vectors = pd.DataFrame([[1., 0], [10, 1], [0, 1]], index=list("abc"))
+    assert recommendation.neighbours(vectors, 1)[0].to_dict() == {"a": "b", "b": "a", "c": "b"}
+
+
+def test_a_whole_is_no_share_in_per_cent():
+    assert exercises.in_per_cent(50, .5, 0) and not exercises.in_per_cent(100, 1, 0)
 
 
 # data
@@ -275,3 +384,59 @@ def test_drawings_of_another_size_lie_elsewhere(tmp_path, monkeypatch):
     assert small != large
     assert sorted(path.name for path in large.iterdir()) == ["Abyssinian_1.png", "beagle_1.png"]
     refused("16 px at least", sets.drawings, 4, 15)
+
+
+def test_events_lie_on_the_screen():
+    rows = [(0., -5., 3.4, "Move"), (.1, 1280., 900., "Move")]
+    table = traces.recorded(rows, np.array([1280, 800]), maker="person")
+    assert table[["x", "y"]].values.tolist() == [[0, 3], [1279, 799]]
+
+
+def test_a_session_that_is_given_stays_as_it_is():
+    session = traces.make_session(1, 1, events=50)
+    before = session.copy()
+    assert not traces.add_faults(session, np.random.default_rng(0)).equals(before) and session.equals(before)
+
+
+# workshop
+
+def test_a_graphics_card_that_nobody_asked_for_is_not_taken():
+    asked = lambda wish: containers.dev_container("x", containers.Ez(wish, "image"), gpu=True)["runArgs"]
+    assert "--gpus=all" in asked(True) and "--gpus=all" not in asked(False)
+    assert containers.dev_container("x", containers.Ez(), dockerfile=True)["build"]
+
+
+def test_the_oldest_and_the_newest_python_will_do():
+    versions = (3, 10, 9), (3, 11, 0), (3, 13, 9), (3, 14, 0)
+    states = [doctor.python_version(found).state for found in versions]
+    assert states == ["stops", "well", "well", "stops"]
+
+
+def test_a_password_in_an_address_is_not_shown():
+    with pytest.raises(ValueError, match="names no repository") as error:
+        environment.folder_name("https://me:secret@example.org/.git")
+    assert "secret" not in str(error.value)
+
+
+def test_of_two_branches_that_fit_the_longer_one_is_meant():
+    listed = SimpleNamespace(stdout="1\trefs/heads/one\n2\trefs/heads/one/two\n")
+    machine = SimpleNamespace(run=lambda *words: listed)
+    assert environment.known_branch(machine, "address", "one/two/nbs") == "one/two"
+
+
+def test_a_file_that_is_there_is_not_overwritten(tmp_path):
+    (tmp_path/"a.json").write_text("mine")
+    refused("is there already", environment.Machine().write_new, str(tmp_path/"a.json"), "other")
+    assert (tmp_path/"a.json").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["-x", ".hidden", ".git"])
+def test_an_address_that_ends_in_an_option_or_a_hidden_name_is_refused(name):
+    refused("names no repository", environment.folder_name, f"https://example.org/{name}")
+
+
+@pytest.mark.parametrize("port", ["0.0.0.0:49153", "[::]:49153", ""])
+def test_a_container_whose_port_is_open_to_all_gets_no_jupyterlab(port):
+    said = {"inspect": "bridge", "port": port}
+    def run(*words): return SimpleNamespace(stdout=said[words[1]], returncode=0) # nothing else may be called
+    assert environment.jupyter_address(SimpleNamespace(run=run), "container", "me", "/course") == ""

@@ -63,7 +63,7 @@ def test_what_was_changed_is_tried_three_times_at_most():
     chosen = mutants.changed(FAULTS)
     assert len(chosen) <= 3
     if not chosen: return # nothing differs from the last commit; `make test-slow` makes all
-    done = typed([sys.executable, "tests/mutants.py", "--changed"], cwd=ROOT)
+    done = typed([sys.executable, "tests/mutants.py", "--changed"], timeout=4*mutants.LIMIT, cwd=ROOT)
     print(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -88,7 +88,7 @@ def toy(toy_repository):
         for name, text in (files | {"tests/mutants.toml": rows}).items():
             (root/name).parent.mkdir(exist_ok=True)
             (root/name).write_text(text, encoding="utf-8")
-        return typed([sys.executable, "tests/mutants.py", "--no-controls"], cwd=root)
+        return typed([sys.executable, "tests/mutants.py", "--no-controls"], 4*mutants.LIMIT, cwd=root)
     return tried
 
 

@@ -35,6 +35,7 @@ def read(text, name="2022-03-05.md", others=()):
     ("Words.\n", "2022-03-05/index.md", {"title": "2022-03-05"}),
     ("Words.\n", "2022/03/05-splits.markdown", {"date": "2022-03-05"}),
     ("Words.\n", "20220305 On splits.md", {"date": "2022-03-05"}),
+    ("Words.\n", "2021-12-19/2022-03-05.md", {"date": "2022-03-05"}), # the name before its folder's
     ("# On `splits`\n\nWords.\n", "2022-03-05.md", {"title": "On splits", "heading": "On `splits`"}),
     ("Words.\n\n## A part\n", "2022-03-05.md", {"title": "A part"}),
     ("Above\n=====\n\nWords.\n", "2022-03-05.md", {"title": "Above"}),

@@ -133,6 +133,7 @@ PLANTED = {
     "a time": "An epoch takes eleven minutes.",
     "a speed": "It sorts 30 pictures per second.",
     "a size": "The exported model has 46 MB.",
+    "a count of parameters": "The network has 2,410 parameters.",
     "a run of one's own on some day": "On my laptop an epoch takes 40 s.",
     "a run of one's own somewhere": "On 24 November 2026 an epoch took 40 s.",
     "the title of a link": '[see](2021-12-19.md "97 % accuracy")',
