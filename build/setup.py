@@ -1,8 +1,8 @@
 """Make .venv and install the locked packages into it: `make` calls this; on Windows type `py build/setup.py`.
 
 Needs Python 3.11 to 3.13, nothing else. Running it again repairs a set-up that was interrupted.
-MARK1_PACKAGES says how much of the lock is installed, and is remembered: `cpu` leaves out what only a graphics
-card needs, `site` takes what `make site` needs.
+MARK1_PACKAGES says how much of the lock is installed, and is remembered: `cpu` leaves out what is of use to a
+graphics card alone, `site` takes what `make site` needs.
 """
 import json
 import os

@@ -4,13 +4,12 @@ import re
 import sys
 
 import pytest
-from execnb.nbio import read_nb
 from mark1.workshop.notebook import place_of
 
 from conftest import ROOT
 
 sys.path.append(str(ROOT/"blog")) # last, for its names are common ones
-from quoted import SHARE, figures_of, is_shown, numbers, unquoted, words_of
+from quoted import SHARE, figures_of, is_shown, numbers, read_nb, unquoted, words_of
 
 NOTEBOOKS = sorted((ROOT/"nbs").rglob("*.ipynb"))
 NO_RESULTS = { # of these, though they read like results: given, published, worked out by hand, or supposed

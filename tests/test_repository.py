@@ -421,8 +421,10 @@ def test_each_fault_in_the_table_is_made_to_happen():
 
 def test_nbdev_3_would_read_the_same_settings():
     table = tomllib.loads((ROOT/"pyproject.toml").read_text())
-    theirs = {name: str(value) for name, value in table["tool"]["nbdev"].items()}
+    in_words = lambda value: " ".join(value) if isinstance(value, list) else str(value)
+    theirs = {name: in_words(value) for name, value in table["tool"]["nbdev"].items()}
     assert {name: setting(name) for name in theirs} == theirs
+    assert {"recursive", "allowed_metadata_keys", "allowed_cell_metadata_keys"} <= theirs.keys()
     assert table["project"]["version"] == setting("version")
     assert table["project"]["requires-python"].startswith(f">={setting('min_python')}")
 
