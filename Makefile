@@ -4,7 +4,7 @@ VENV   := $(or $(MARK1_VENV),.venv)
 READY  := $(VENV)/.mark1-ready
 MARK1  := $(VENV)/bin/mark1
 
-.PHONY: help setup run test test-slow test-container learn lab refresh note import blog site browser editors bench newest lock
+.PHONY: help setup run test test-slow test-container learn lab refresh note import blog site browser editors bench newest release lock
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -71,6 +71,9 @@ bench: setup ## measure times, each against its peers: running and testing, the 
 
 newest: setup ## try the newest fastai, fastcore and nbdev in an environment of their own; CHAPTERS="03_metrics" runs some
 	@$(VENV)/bin/python build/newest.py $(CHAPTERS)
+
+release: setup ## prepare a release and check it, publish nothing; VERSION=0.1.0 names it
+	@$(VENV)/bin/python build/release.py $(VERSION)
 
 lock: ## write build/requirements.txt anew from pyproject.toml
 	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --extra site --python-version 3.11 --generate-hashes --no-annotate --no-header \
