@@ -296,6 +296,8 @@ def test_figures_have_caption_and_alt_text_and_cells_their_outputs(path):
 
 def test_readme_is_made_from_the_index():
     assert not re.search(r"\bCOST_", (ROOT/"README.md").read_text(encoding="utf-8"))
+    words = (ROOT/"README.md").read_text(encoding="utf-8").lower()
+    assert 0 < words.index("learn") < min(words.index("test"), words.index("number")) # first things first
     index = nbformat.read(ROOT/"nbs"/"index.ipynb", as_version=4)
     assert (ROOT/"README.md").read_text(encoding="utf-8") == readme_text(index)
     pictures = pictures_of(index)
