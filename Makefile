@@ -4,14 +4,14 @@ VENV   := $(or $(MARK1_VENV),.venv)
 READY  := $(VENV)/.mark1-ready
 MARK1  := $(VENV)/bin/mark1
 
-.PHONY: help setup run test test-slow test-container mutants learn lab refresh note import blog site browser editors bench lock
+.PHONY: help setup run test test-slow test-container mutants learn lab refresh note import blog site browser editors bench newest \
+	release lock
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ifneq ($(MARK1_PACKAGES),)
 ifneq ($(MARK1_PACKAGES),$(shell cat $(READY) 2>/dev/null))
 .PHONY: $(READY) # others are wanted than those that are there
-endif
 endif
 setup: $(READY) ## make .venv and install the locked packages (run, test, learn and lab do so by themselves); MARK1_PACKAGES=cpu takes less
 $(READY): build/requirements.txt build/setup.py pyproject.toml
@@ -71,6 +71,12 @@ bench: setup ## measure times, each against its peers: running and testing, the 
 	@$(VENV)/bin/python benchmarks/mouse.py --rounds $(or $(ROUNDS),3)
 	@$(VENV)/bin/python benchmarks/sound.py --rounds $(or $(ROUNDS),3)
 	@$(VENV)/bin/python benchmarks/recommendation.py --rounds $(or $(ROUNDS),3)
+
+newest: setup ## try the newest fastai, fastcore and nbdev in an environment of their own; CHAPTERS="03_metrics" runs some
+	@$(VENV)/bin/python build/newest.py $(CHAPTERS)
+
+release: setup ## prepare a release and check it, publish nothing; VERSION=0.1.0 names it
+	@$(VENV)/bin/python build/release.py $(VERSION)
 
 lock: ## write build/requirements.txt anew from pyproject.toml
 	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --extra site --python-version 3.11 --generate-hashes --no-annotate --no-header \

@@ -8,6 +8,11 @@ from markup import as_hugo_reads
 from outputs import joined, shown
 from reference import names_defined, public_names
 
+try:
+    from fastcore.nbio import read_nb
+except ImportError: # before fastcore 2
+    from execnb.nbio import read_nb  # noqa: F401
+
 EXERCISE = re.compile(r'@exercise\(\s*"([^"]+)"')
 
 

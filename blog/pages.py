@@ -13,8 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from urllib.parse import unquote
 
-from cells import cell_record
-from execnb.nbio import read_nb
+from cells import cell_record, read_nb
 from glossary import Term, link_terms, read_terms, with_anchors
 from mark1.workshop.notebook import WINGS, Chapter, find_chapters, is_imports, place_of, wing_of
 from markup import as_hugo_reads, spans

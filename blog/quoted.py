@@ -18,7 +18,7 @@ from html import unescape
 from pathlib import Path
 from typing import NamedTuple
 
-from execnb.nbio import read_nb
+from cells import read_nb
 from mark1.workshop.notebook import directives, place_of, syntax_tree
 from origins import NUMERAL, SMALL, WORTH, numbers
 from outputs import joined

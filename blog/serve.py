@@ -20,6 +20,7 @@ from queue import SimpleQueue
 from threading import Thread
 
 from faults import complaints
+from gate import Gate, own_address
 from indexes import INDEXES, index_for_search, indexing_faults
 from notes import NOTES, make_notes
 from pages import PAGES, make_pages
@@ -36,12 +37,13 @@ if hasattr(signal, "SIGHUP"): ENDS.append(signal.SIGHUP) # Windows lacks it
 
 def free_port(
     wanted:int, # 0 for any
+    address:str="127.0.0.1",
 ) -> int:
-    "Give the wanted port of the loopback address, or another where it is in use."
+    "Give the wanted port of a loopback address, or another where it is in use."
     for port in (wanted, 0):
         with socket.socket() as probe, suppress(OSError, OverflowError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1) # one just let go is free
-            probe.bind(("127.0.0.1", port))
+            probe.bind((address, port))
             return probe.getsockname()[1]
 
 
@@ -101,6 +103,11 @@ class Server:
         self.beside = {} # what is said of chapters and of notes, though they are shown
         self.programs = []
         self.hugo = None
+        self.gate = None
+
+    def open(self):
+        "Listen for browsers."
+        self.gate = Gate(self.port)
 
     def start(self):
         "Make the pages, and start Hugo on them."
@@ -116,13 +123,17 @@ class Server:
         for name in ("chapters", "library"):
             (self.root/PAGES/name).mkdir(parents=True, exist_ok=True) # Hugo watches what is there
         for folders in self.files: self.make_pages(folders)
+        behind = own_address()
+        port = free_port(0, behind)
         self.hugo = hugo(
-            self.root, self.settings, "server", "--buildDrafts", "--noHTTPCache", "--bind", "127.0.0.1",
-            "--port", str(self.port), "--baseURL", self.address, "--destination", str(self.folder),
+            self.root, self.settings, "server", "--buildDrafts", "--noHTTPCache", "--bind", behind,
+            "--port", str(port), "--baseURL", self.address, "--appendPort=false",
+            "--liveReloadPort", str(self.port), "--destination", str(self.folder),
             text=True, encoding="utf-8",
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             process_group=0, **TIED) # Ctrl-C reaches this process alone, which then ends Hugo
         self.programs = [self.hugo]
+        self.gate.behind = behind, port
         self.lines = SimpleQueue()
         self.reader = Thread(target=lambda: [self.lines.put(line) for line in self.hugo.stdout], daemon=True)
         self.reader.start()
@@ -199,7 +210,8 @@ class Server:
         self.fails = False
 
     def end(self):
-        "End Hugo, and Pagefind where it is at work."
+        "Listen no more; end Hugo, and Pagefind where it is at work."
+        if self.gate: self.gate.end()
         for process in self.programs:
             process.terminate()
             try: process.wait(10)
@@ -219,6 +231,7 @@ def serve(
     server = Server(root, settings, port)
     terminal = sys.stdout.isatty()
     try:
+        server.open()
         server.start()
         while server.goes_on():
             if terminal and not sys.stdout.isatty():

@@ -23,10 +23,10 @@ PYTHON = SCRIPTS / ("python.exe" if os.name == "nt" else "python")
 READY = VENV / ".mark1-ready" # says which packages are there
 PACKAGES = os.environ.get("MARK1_PACKAGES") or (READY.exists() and READY.read_text()) or "all"
 CUDA = sys.platform == "linux" # there the wheels of torch bring it along
-COSTS = { # gigabytes to download, gigabytes of disk
-    "all": (3.4, 6.8) if CUDA else (0.9, 2.1),
-    "cpu": (2.8, 5.3) if CUDA else (0.9, 2.1),
-    "site": (0.2, 0.4),
+COSTS = { # gigabytes to download and of disk, measured on Linux; elsewhere torch is smaller
+    "all": (3.4, 6.8),
+    "cpu": (2.8, 5.3),
+    "site": (0.1, 0.4),
 }
 # Torch imports and trains without these; to the rest of CUDA, 2.9 GB of disk, it is linked.
 # Without triton there is no torch.compile, which the course does not use.
@@ -94,7 +94,7 @@ def check_machine():
         stop("MARK1_PACKAGES is %r; set it to 'all', to 'cpu' (less, where there is no graphics card) "
              "or to 'site' (what `make site` needs)" % PACKAGES)
     free = shutil.disk_usage(ROOT).free / 1e9
-    needed = COSTS[PACKAGES][1] + 1
+    needed = COSTS[PACKAGES][1] + 1 if CUDA or PACKAGES == "site" else 3
     if free < needed and not VENV.exists():
         stop("%.1f GB of disk are free in %s, %.0f GB are needed; make room or clone elsewhere"
              % (free, ROOT, needed))
@@ -108,11 +108,12 @@ def locked(keep):
 
 def announce():
     """Say what is about to be downloaded, and how to get less."""
-    less = ""
+    amount = "%.1f GB to download the first time, %.1f GB of disk" % COSTS[PACKAGES]
+    if not CUDA: amount = "less than on Linux, where it is " + amount
+    print("mark1: installing the locked packages (%s): %s" % (PACKAGES, amount), flush=True)
     if PACKAGES == "all" and CUDA:
-        less = "; without a graphics card, MARK1_PACKAGES=cpu is enough: %.1f and %.1f GB" % COSTS["cpu"]
-    print("mark1: installing the locked packages (%s): %.1f GB to download the first time, %.1f GB of disk%s"
-          % (PACKAGES, *COSTS[PACKAGES], less), flush=True)
+        print("mark1: without a graphics card, MARK1_PACKAGES=cpu is enough: %.1f and %.1f GB" % COSTS["cpu"],
+              flush=True)
 
 
 def main():

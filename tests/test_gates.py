@@ -395,3 +395,23 @@ def test_a_site_is_built_in_memory_where_there_is_room(tmp_path, monkeypatch, me
     with sync.workplace(tmp_path) as place:
         assert Path(place).parent == old.parent and not old.exists()
     assert not list(old.parent.iterdir())
+
+
+HOSTILE = """<table onclick="alert(1)"><tr><td style="x">held<script>alert(1)</script></td></tr></table>
+<meta http-equiv="Content-Security-Policy" content="default-src *"><base href="https://evil.example/">
+<iframe src="https://evil.example/"></iframe><a href="javascript:alert(1)">press</a>
+<img src=x onerror=alert(1)><form action="https://evil.example/"><input></form>
+<object data="x"></object><link rel="stylesheet" href="//x">"""
+
+
+def test_a_page_keeps_its_rules_whatever_an_output_holds(home):
+    cell = new_code_cell("1", outputs=[new_output("display_data", data={"text/html": HOSTILE})])
+    write_chapter(home, cell)
+    result = build(home, "All well.\n")
+    assert result.returncode == 0, result.stderr
+    made = page(home, "chapters/01_toy")
+    assert made.count("http-equiv") == 1 and "evil.example" not in made
+    content = made[made.index("<main"):]
+    assert "held" in content, "the table's text is lost"
+    held = ("<iframe", "<base", "<object", "onclick", "onerror", "javascript:", "alert(")
+    assert [part for part in held if part in content] == []

@@ -4,7 +4,6 @@ import re
 import sys
 
 import pytest
-from execnb.nbio import read_nb
 from mark1.workshop.notebook import place_of
 
 from conftest import ROOT

@@ -4,6 +4,7 @@ About: environment, notebook, runner.
 """
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -142,6 +143,32 @@ def test_wheel_and_source_distribution_hold_what_they_should(built):
     with tarfile.open(source) as file:
         held = {name.partition("/")[2] for name in file.getnames()}
     assert not {*tracked()} - held
+
+
+def test_a_release_is_prepared_and_its_wheel_looked_at(built, tmp_path):
+    script = runpy.run_path(str(ROOT/"build"/"release.py"))
+    for name in ("CHANGELOG.md", *script["PLACES"]): shutil.copy(ROOT/name, tmp_path)
+    assert set(script["versions"](ROOT).values()) == {setting("version")}
+    news = (tmp_path/"CHANGELOG.md").read_text(encoding="utf-8").partition("## [Unreleased]\n")[2].strip()
+    for _ in range(2): # a second time changes nothing
+        script["write"](tmp_path, "9.8.7", "2030-01-02")
+        assert set(script["versions"](tmp_path).values()) == {"9.8.7"}
+        changelog = (tmp_path/"CHANGELOG.md").read_text(encoding="utf-8")
+        assert script["section"](changelog, "9.8.7") == news.partition("\n## ")[0].strip()
+        assert changelog.count("## [9.8.7] - 2030-01-02") == changelog.count("## [Unreleased]") == 1
+        assert (tmp_path/"CITATION.cff").read_text().count("date-released: 2030-01-02") == 1
+    with pytest.raises(SystemExit, match="says nothing below"):
+        script["write"](tmp_path, "9.8.8", "2030-01-03")
+    wheel, = built.glob("*.whl")
+    assert script["faults"](wheel, setting("version")) == []
+    other = tmp_path/wheel.name
+    with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(other, "w") as new:
+        for name in old.namelist():
+            said = old.read(name)
+            if name.endswith("METADATA"): said = said.replace(b"](https://", b"](nbs/", 1)
+            if not name.endswith("LICENSE"): new.writestr(name, said)
+    found = script["faults"](other, "9.8.7")
+    assert len(found) == 3 and "nowhere" in found[1] and "licence" in found[2]
 
 
 @pytest.mark.parametrize("words", [

@@ -345,6 +345,8 @@ def test_figures_have_caption_and_alt_text_and_cells_their_outputs(path):
 
 def test_readme_is_made_from_the_index():
     assert not re.search(r"\bCOST_", (ROOT/"README.md").read_text(encoding="utf-8"))
+    words = (ROOT/"README.md").read_text(encoding="utf-8").lower()
+    assert 0 < words.index("learn") < min(words.index("test"), words.index("number")) # first things first
     index = nbformat.read(ROOT/"nbs"/"index.ipynb", as_version=4)
     assert (ROOT/"README.md").read_text(encoding="utf-8") == readme_text(index)
     pictures = pictures_of(index)
@@ -470,8 +472,10 @@ def test_each_fault_in_the_table_is_made_to_happen():
 
 def test_nbdev_3_would_read_the_same_settings():
     table = tomllib.loads((ROOT/"pyproject.toml").read_text())
-    theirs = {name: str(value) for name, value in table["tool"]["nbdev"].items()}
+    in_words = lambda value: " ".join(value) if isinstance(value, list) else str(value)
+    theirs = {name: in_words(value) for name, value in table["tool"]["nbdev"].items()}
     assert {name: setting(name) for name in theirs} == theirs
+    assert {"recursive", "allowed_metadata_keys", "allowed_cell_metadata_keys"} <= theirs.keys()
     assert table["project"]["version"] == setting("version")
     assert table["project"]["requires-python"].startswith(f">={setting('min_python')}")
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
 from urllib.error import HTTPError
+from urllib.parse import urlsplit
 
 import nbformat
 import psutil
@@ -189,6 +190,32 @@ SERVE = f"{sys.executable} blog/build.py --serve --port 0"
 
 
 # --- what a save shows
+
+
+def asked_as(typed, *hosts):
+    "Ask for a page as under these names; the first line of the answer comes back."
+    port = urlsplit(typed.address).port
+    lines = ["GET /mark1/ HTTP/1.1", *(f"Host: {host}" for host in hosts), "Connection: close", "", ""]
+    with socket.create_connection(("127.0.0.1", port), PATIENCE) as connection:
+        connection.sendall("\r\n".join(lines).encode())
+        return connection.makefile("rb").readline().decode().strip()
+
+
+def test_only_a_name_of_this_computer_is_answered_and_hugo_listens_nowhere_else(author):
+    "A page of another site can have its name lead here; its scripts must not read what is served."
+    typed = author.type(SERVE)
+    port = urlsplit(typed.address).port
+    shows(typed, "Words.")
+    for name in (f"localhost:{port}", f"127.0.0.1:{port}", "LOCALHOST", f"[::1]:{port}"):
+        assert "403" not in asked_as(typed, name), name
+    for names in (("evil.example",), (f"evil.example:{port}",), ("localhost.evil.example",), (),
+                  ("localhost", "evil.example"), ("evil.example", "localhost")):
+        assert asked_as(typed, *names) == "HTTP/1.1 403 Forbidden", names
+    open_ones = (psutil.Process(number).net_connections() for number in typed.processes())
+    listening = [each.laddr for found in open_ones for each in found
+                 if each.status == psutil.CONN_LISTEN]
+    assert len(listening) == 2 and all(each.ip.startswith("127.") for each in listening)
+    if sys.platform == "linux": assert [each.ip for each in listening].count("127.0.0.1") == 1
 
 
 @either

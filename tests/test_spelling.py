@@ -9,7 +9,9 @@ of faults quotes, and what is written in capitals or CamelCase is left out.
 import ast
 import io
 import re
+import sys
 import tokenize
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -64,14 +66,19 @@ def pieces(path):
             yield f"{path.name}:{number}", line
 
 
-@pytest.fixture(scope="module")
-def dictionary():
+def known_words():
+    "Read the dictionary, with the words of ours that it lacks."
     known = SpellChecker(distance=1)
     words = WORDS.read_text(encoding="utf-8").split()
     remedy = "tests/words.txt: in order, none twice, and none that the dictionary has"
     assert words == sorted(known.unknown(words)), remedy
     known.word_frequency.load_words(words)
     return known
+
+
+@pytest.fixture(scope="module")
+def dictionary():
+    return known_words()
 
 
 def misspelt(path, dictionary):
@@ -131,3 +138,9 @@ def test_a_planted_misspelling_is_found_where_it_stands(tmp_path, dictionary):
     ]
     assert "Perhaps 'accuracy'" in found[0]
     assert places(misspelt(tmp_path/"note.md", dictionary)) == ["note.md:5: \"trainning's\""]
+
+
+if __name__ == "__main__": # for the files that a commit changes
+    words = known_words()
+    found = [line for name in sys.argv[1:] for line in misspelt(Path(name), words)]
+    sys.exit("\n".join(found) or 0)
