@@ -158,7 +158,7 @@ def test_refresh_stores_a_result_of_code_that_has_changed(mark1, toy_repository)
 def nbval(home, *words):
     "Give what nbval says of each cell of the toy chapters, and all that it prints."
     environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
-    plugins = ("cacheprovider", "randomly", "hypothesispytest") # of no use here
+    plugins = ("cacheprovider", "randomly", "hypothesispytest", "anyio") # of no use here
     words = (*(f"-pno:{name}" for name in plugins), "-v", "--color=no", *words)
     result = typed([BIN/"pytest", "--nbval", "nbs", *words], cwd=home, env=environment)
     said = re.findall(r"^nbs/(\w+)::ipynb::Cell \d+ (PASSED|FAILED|SKIPPED)", result.stdout, re.MULTILINE)
