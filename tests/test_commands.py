@@ -48,14 +48,14 @@ def test_run_shows_chapters_numbers_and_data(mark1, toy_repository):
     assert labelled(nbformat.read(home/"_run"/"00_sums.ipynb", 4)) == {"num-sum": "45"}
 
 
-def test_only_what_has_changed_is_run(mark1, mark1_here, toy_repository):
+def test_only_what_has_changed_is_run(mark1_here, toy_repository):
     home = toy_repository(
         _00_low=["#| default_exp low", "#| export\nx = 1"],
         _01_high=["from mark1.low import x"],
         _02_alone=["print(1)"],
     )
     nbformat.write(nbformat.read(home/"nbs"/"02_alone.ipynb", 4), home/"nbs"/"index.ipynb")
-    assert mark1("refresh", cwd=home, PYTHONPATH=str(home)).returncode == 0
+    assert mark1_here("refresh", cwd=home, PYTHONPATH=str(home)).returncode == 0
     run = lambda: mark1_here("run", "--changed", cwd=home, PYTHONPATH=str(home)).stdout
     assert "nothing has changed since the outputs were stored" in run()
     module = home/"mark1"/"low.py"
@@ -129,25 +129,25 @@ def test_outside_the_repository(mark1, tmp_path):
     assert "is not inside the Mark 1 repository" in sentence(mark1("run", cwd=tmp_path), 2)
 
 
-def test_refresh_writes_only_what_differs(mark1, toy_repository):
+def test_refresh_writes_only_what_differs(mark1, mark1_here, toy_repository):
     home = toy_repository(_00_clock=["import time; print(object())", "print(6*7)"])
     nbformat.write(nbformat.read(home/"nbs"/"00_clock.ipynb", 4), home/"nbs"/"index.ipynb")
     first = mark1("refresh", cwd=home)
     stored = home/"nbs"/"00_clock.ipynb"
     assert first.returncode == 0 and "00_clock: 2 cells changed" in first.stdout, first.stdout + first.stderr
     content = stored.read_bytes()
-    second = mark1("refresh", cwd=home)
+    second = mark1_here("refresh", cwd=home)
     assert "00_clock: 0 cells changed" in second.stdout and stored.read_bytes() == content
 
 
-def test_refresh_stores_a_result_of_code_that_has_changed(mark1, toy_repository):
+def test_refresh_stores_a_result_of_code_that_has_changed(mark1_here, toy_repository):
     "Losses differ between machines, so they are not compared while the code is the same."
     source = "#{}\nfrom IPython.display import HTML\nimport time\nHTML(f'<td>{{time.time():.4f}}</td>')"
     home = toy_repository(_00_loss=[source.format(1)])
     path = home/"nbs"/"00_loss.ipynb"
     nbformat.write(nbformat.read(path, 4), home/"nbs"/"index.ipynb")
     def refreshed():
-        assert mark1("refresh", "00", cwd=home).returncode == 0
+        assert mark1_here("refresh", "00", cwd=home).returncode == 0
         return nbformat.read(path, 4).cells[1].outputs[0].data["text/html"]
     first = refreshed()
     assert refreshed() == first
@@ -158,7 +158,7 @@ def test_refresh_stores_a_result_of_code_that_has_changed(mark1, toy_repository)
 def nbval(home, *words):
     "Give what nbval says of each cell of the toy chapters, and all that it prints."
     environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
-    plugins = ("cacheprovider", "randomly", "hypothesispytest") # of no use here
+    plugins = ("cacheprovider", "randomly", "hypothesispytest", "anyio") # of no use here
     words = (*(f"-pno:{name}" for name in plugins), "-v", "--color=no", *words)
     result = typed([BIN/"pytest", "--nbval", "nbs", *words], cwd=home, env=environment)
     said = re.findall(r"^nbs/(\w+)::ipynb::Cell \d+ (PASSED|FAILED|SKIPPED)", result.stdout, re.MULTILINE)
@@ -166,11 +166,11 @@ def nbval(home, *words):
     return result.returncode, by_chapter, result.stdout
 
 
-def test_nbval_compares_stored_outputs(mark1, toy_repository):
+def test_nbval_compares_stored_outputs(mark1_here, toy_repository):
     cells = ["print(6*7)", "#| eval: false\n1/0"]
     home = toy_repository(_00_fresh=cells, _01_stale=cells, _02_never_run=cells)
     nbformat.write(nbformat.read(home/"nbs"/"00_fresh.ipynb", 4), home/"nbs"/"index.ipynb")
-    assert mark1("refresh", "00", "01", cwd=home).returncode == 0
+    assert mark1_here("refresh", "00", "01", cwd=home).returncode == 0
     (home/"nbs"/"index.ipynb").unlink()
     (home/"nbs"/"01_stale.ipynb").write_text((home/"nbs"/"01_stale.ipynb").read_text().replace("42", "43"))
     code, said, shown = nbval(home)
