@@ -13,6 +13,7 @@ ifneq ($(MARK1_PACKAGES),)
 ifneq ($(MARK1_PACKAGES),$(shell cat $(READY) 2>/dev/null))
 .PHONY: $(READY) # others are wanted than those that are there
 endif
+endif
 setup: $(READY) ## make .venv and install the locked packages (run, test, learn and lab do so by themselves); MARK1_PACKAGES=cpu takes less
 $(READY): build/requirements.txt build/setup.py pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "mark1: there is no $(PYTHON); install Python 3.11, 3.12 or 3.13"; exit 1; }

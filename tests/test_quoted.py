@@ -9,7 +9,7 @@ from mark1.workshop.notebook import place_of
 from conftest import ROOT
 
 sys.path.append(str(ROOT/"blog")) # last, for its names are common ones
-from quoted import AUTHOR, numbers, said_of, unquoted, words_of
+from quoted import AUTHOR, numbers, read_nb, said_of, unquoted, words_of
 
 NOTEBOOKS = sorted((ROOT/"nbs").rglob("*.ipynb"))
 
