@@ -65,10 +65,11 @@ editors: setup ## look at every chapter in a real VS Code, in JupyterLab and nea
 	@sh tests/browser.sh && sh tests/editors.sh && mkdir -p _run/editors
 	@. $(VENV)/bin/activate && MARK1_TEST_PICTURES=$(CURDIR)/_run/editors pytest -q -m slow tests/test_vscode.py tests/test_screens.py
 
-bench: setup ## measure times, each against its peers: running and testing, the site, frozen activations, sounds, traces, ratings; ROUNDS=3
+bench: setup ## measure times, each against its peers: running and testing, the site, frozen activations, shards, sounds, traces, ratings; ROUNDS=3
 	@$(VENV)/bin/python benchmarks/runner.py --tests --rounds $(or $(ROUNDS),3)
 	@$(VENV)/bin/python benchmarks/blog.py --rounds $(or $(ROUNDS),3)
 	@$(VENV)/bin/python benchmarks/transfer.py --rounds $(or $(ROUNDS),3)
+	@$(VENV)/bin/python benchmarks/shards.py --compile --rounds $(or $(ROUNDS),3)
 	@$(VENV)/bin/python benchmarks/mouse.py --rounds $(or $(ROUNDS),3)
 	@$(VENV)/bin/python benchmarks/sound.py --rounds $(or $(ROUNDS),3)
 	@$(VENV)/bin/python benchmarks/recommendation.py --rounds $(or $(ROUNDS),3)
