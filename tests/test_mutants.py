@@ -92,6 +92,7 @@ def toy(toy_repository):
     return tried
 
 
+@pytest.mark.slow
 def test_a_fault_is_noticed_by_the_first_that_looks(toy):
     done = toy(("2*x", "3*x"), ("2*x", "2*x if x < 9 else 0"))
     assert done.returncode == 0 and re.findall(r"^(chapter|test) ", done.stdout, re.MULTILINE) == [
