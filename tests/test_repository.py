@@ -239,8 +239,7 @@ def long_cells(path):
     return [source for source in long if not {*re.findall(r"^def (\w+)", source, re.MULTILINE)} & {*LONG}]
 
 
-# 06_activations is still to be cut
-@pytest.mark.parametrize("path", [path for path in CHAPTERS if path.stem != "06_activations"], **by_name)
+@pytest.mark.parametrize("path", CHAPTERS, **by_name)
 def test_no_cell_is_longer_than_a_reader_takes_in(path):
     "Imports and checks may be: they are folded, and no text needs them."
     assert long_cells(path) == []

@@ -35,6 +35,7 @@ def in_8_bits(
                          "scale them to 0 to 1, to 255, or in whole numbers to 65535")
     return Image.fromarray(pixels.clip(0, 255).round().astype(np.uint8))
 
+# %% ../../nbs/data/pictures.ipynb #pic00s10
 def as_srgb(
     picture:Image.Image, # mode L, RGB, CMYK or LAB
     profile:bytes|None, # that it was stored with; None for a screen's colours, sRGB
