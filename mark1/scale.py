@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
@@ -71,6 +72,9 @@ def _joined(function, *args):
     torch.set_num_threads(1)
     join_ranks()
     try: return function(*args)
+    except RuntimeError as error:
+        if "/gloo/" in str(error): time.sleep(5) # the launcher is to see the cause first
+        raise
     finally: dist.destroy_process_group()
 
 @contextmanager

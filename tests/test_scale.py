@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -93,7 +94,8 @@ def test_ranks_end_with_an_error_and_signals_come_back(tmp_path):
 
 
 @LINUX
-def test_ranks_end_with_their_launcher(tmp_path):
+def test_ranks_end_with_their_launcher(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path)) # where a killed launcher leaves its files
     launcher = multiprocessing.get_context("fork").Process(target=run_ranks, args=(waits, tmp_path, False))
     launcher.start()
     ranks = wait_for(lambda: ranks_of(tmp_path))
