@@ -31,6 +31,7 @@ from mark1 import (
     recipe,
     recommendation,
     sound,
+    theorems,
     time_index,
     time_series,
     transfer,
@@ -186,7 +187,13 @@ def test_a_network_is_asked_in_evaluation_about_old_and_new_classes():
     assert forgetting.share_right(TwoModes().train(), data, [[0, 1]]) == 1
 
 
-# 14_playground and 19_widgets
+# 14_theorems, 14_playground and 19_widgets
+
+def test_dots_are_called_by_their_number_and_bars_reach_both_their_ends():
+    pictures, labels = theorems.random_dots(20)
+    assert [*labels] == [("even", "odd")[int(picture.sum()) % 2] for picture in pictures]
+    drawn = theorems.bars("above", "above", (5, 9, 13), (1, 18))
+    assert [*np.flatnonzero(drawn[13])] == [*range(1, 19)] # which no short bar joins
 
 def test_names_of_classes_may_hold_what_svg_would_read_as_a_mark():
     machine = Perceptron(["A&B", "<i>"], side=4, association_units=8, wires=3)
