@@ -200,6 +200,7 @@ def share_right_of_alarms():
     "Strangers raise 7.5 alarms and owners 22.5: three of four alarms are false, because owners are many."
     return alarms_right(10, 90, .25, .25)
 
+# %% ../nbs/09_owner.ipynb #o9anss1
 @cache # an answer and each known mistake ask for them
 def made_hands():
     "Give the events of made people, and their windows."

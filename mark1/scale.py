@@ -77,6 +77,7 @@ def _joined(function, *args):
         raise
     finally: dist.destroy_process_group()
 
+# %% ../nbs/16_scale.ipynb #s16jos1i
 @contextmanager
 def _tidily(folder):
     "Hide what the launcher logs, keep its files in a folder, and give the signals back that it takes."
@@ -107,6 +108,7 @@ def why_stopped(
     if failure.exitcode < 0: return f"signal {failure.signal_name()}"
     return f"it ended with exit code {failure.exitcode}"
 
+# %% ../nbs/16_scale.ipynb #s16rus1n
 def run_ranks(
     function:Callable, # of a module, or of this notebook on Linux; what it returns is sent back
     *args,
