@@ -4,8 +4,7 @@
 
 # %% auto #0
 __all__ = ['split_windows', 'split_sessions', 'by_forest', 'where_features', 'when_features', 'owner_scores', 'together',
-           'error_curve', 'equal_error', 'equal_error_interval', 'show_errors', 'alarms_false', 'alarms_right',
-           'share_right_of_alarms', 'made_hands', 'wrong_by_place', 'wrong_by_middle']
+           'error_curve', 'equal_error', 'equal_error_interval', 'show_errors']
 
 # %% ../nbs/09_owner.ipynb #o9imp
 from collections.abc import Callable

@@ -8,6 +8,7 @@ __all__ = ['write_shard', 'opened', 'read_shard', 'ShardedView', 'Shard', 'Shard
 
 # %% ../nbs/16_shards.ipynb #s16impo1
 import hashlib
+import math
 import multiprocessing
 import os
 import re
@@ -390,7 +391,7 @@ def compute_in_processes(
     "The held-out pictures need files as well.": lambda: 8})
 def files_in_the_end() -> int: # files
     "8,100 pictures fill 7 shards and a part of another, 2,100 fill 2 and a part."
-    return -(-8100 // (16*64)) + -(-2100 // (16*64))
+    return math.ceil(8100/(16*64)) + math.ceil(2100/(16*64))
 
 # %% ../nbs/16_shards.ipynb #s16answ2
 @exercise("lost-1", difficulty=2, tolerance=4,
@@ -401,7 +402,7 @@ def files_in_the_end() -> int: # files
     "A shard that has got its name is on the disk: that is what the wait is for.": lambda: 0})
 def pictures_lost() -> int: # pictures
     "Each process loses at most the shard that it has not renamed yet, of 1,024 pictures."
-    return 4*16*64
+    return math.prod([4, 16, 64])
 
 # %% ../nbs/16_shards.ipynb #s16answ3
 @exercise("bits-1", difficulty=2, tolerance=1e-4,
@@ -411,10 +412,10 @@ def pictures_lost() -> int: # pictures
     "That is the number of digits, turned over; each digit halves the distance.": lambda: 1/8})
 def largest_move() -> float:
     "Half of the distance between neighbours: 1/256."
-    return 2**-8
+    return torch.finfo(torch.bfloat16).eps/2
 
 # %% ../nbs/16_shards.ipynb #s16answ4
-@exercise("share-1", difficulty=3, cases=[(1, 3, 8), (0, 2, 5), (3, 4, 13), (0, 1, 4), (2, 3, 3)],
+@exercise("deal-1", difficulty=3, cases=[(1, 3, 8), (0, 2, 5), (3, 4, 13), (0, 1, 4), (2, 3, 3)],
           hint="A range with a step does it.", mistakes={
     "That gives each process a block; it takes each so-many-th, beginning with its rank.":
         lambda rank, world_size, shards: [*range(rank*shards // world_size, (rank + 1)*shards // world_size)],

@@ -251,6 +251,9 @@ def judged(
     prepare()
     with tempfile.TemporaryDirectory(prefix="mark1-mutants-") as folder:
         os.environ["MARK1_MUTANTS"] = folder
+        for name in ("TMPDIR", "FASTAI_HOME"): # what a fault leaves behind goes with the folder
+            os.environ[name] = tempfile.mkdtemp(dir=folder)
+        tempfile.tempdir = None # to be read anew
         with ProcessPoolExecutor(jobs, mp_context=get_context("fork")) as pool:
             for future in as_completed([pool.submit(judge, mutant) for mutant in mutants]):
                 yield future.result()

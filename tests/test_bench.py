@@ -76,7 +76,8 @@ TYPED = { # what each takes
     "benchmarks/shards.py": ["ARCHIVE", "--measure", "--rounds", "--compile"],
     "benchmarks/card.py": ["ARCHIVE", "--minutes", "--rehearse"],
     "experiments/quicker_pass.py": ["ARCHIVE", "--seeds"],
-    "benchmarks/recommendation.py": ["--rounds", "--peak"], "experiments/applications.py": ["--runs"]}
+    "benchmarks/recommendation.py": ["--rounds", "--peak"], "experiments/applications.py": ["--runs"],
+    "experiments/recommendation.py": [], "experiments/scale.py": ["same", "law"]}
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -127,23 +127,28 @@ def draw_scene(
 
 # %% ../../nbs/data/drawings.ipynb #draw0lit
 def ball(b, c, pale, edge):
+    "Draw a ball."
     b.oval(0, 0, .8, .8, c, edge)
     b.line([(-.65, -.2), (0, .3), (.65, -.2)], pale, .14)
 
 def leaf(b, c, pale, edge):
+    "Draw a leaf."
     b.shape([(-1.2, .1), (-.3, -.8), (1.3, -.1), (-.3, .8)], c, edge)
     b.line([(-1.2, .1), (.7, 0)], edge, .08)
 
 def bone(b, c, pale, edge):
+    "Draw a bone."
     for x, y in [(-.8, -.25), (-.8, .25), (.8, -.25), (.8, .25)]: b.oval(x, y, .3, .3, pale)
     b.line([(-.8, 0), (.8, 0)], pale, .4)
 
 def fish(b, c, pale, edge):
+    "Draw a fish."
     b.shape([(.3, 0), (1.3, -.6), (1.3, .6)], c, edge)
     b.shape([(-1.1, 0), (-.3, -.7), (.9, 0), (-.3, .7)], c, edge)
     b.oval(-.5, -.1, .08, .08, INK)
 
 def parcel(b, c, pale, edge):
+    "Draw a parcel."
     for g, paint in ((.05, edge), (0, c)): b.box(-1-g, -.7-g, 2+2*g, 1.4+2*g, paint)
     b.box(-.12, -.7, .24, 1.4, pale)
 
