@@ -145,6 +145,23 @@ def chapter():
     return new_notebook(cells=cells)
 
 
+class Compressed(Quiet):
+    "Serve as GitHub Pages does: what is text is compressed, where the browser takes it."
+    def do_GET(self):
+        path = Path(self.translate_path(self.path))
+        if path.is_dir() and self.path.endswith("/"): path /= "index.html"
+        kind = self.guess_type(path)
+        is_text = kind.startswith("text/") or kind.endswith(("javascript", "json", "xml"))
+        if not (is_text and path.is_file() and "gzip" in self.headers.get("Accept-Encoding", "")):
+            return super().do_GET()
+        content = gzip.compress(path.read_bytes())
+        self.send_response(200)
+        for name, value in {"Type": kind, "Encoding": "gzip", "Length": str(len(content))}.items():
+            self.send_header(f"Content-{name}", value)
+        self.end_headers()
+        self.wfile.write(content)
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """Build the site of a copy of the repository that has one more note and chapter.
@@ -164,7 +181,7 @@ def site(tmp_path_factory):
     lost = root/"lesson_notes"/"2022-01-03"/"lost.toml"
     lost.write_text('"machine.jpg" = "A cabinet as tall as a man, full of wires."\n')
     nbformat.write(chapter(), root/"nbs"/"97_everything.ipynb")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=web))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Compressed, directory=web))
     Thread(target=server.serve_forever, daemon=True).start()
     base = f"http://127.0.0.1:{server.server_port}/some/sub/path/"
     command = [sys.executable, "blog/build.py", "--base", base]
@@ -744,7 +761,7 @@ def marks(address):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["", "chapters/04_validation/", "notes/2021-12-19/"])
 def test_lighthouse_gives_98_of_100_on_a_telephone(site, name):
-    "The median of three; nothing is compressed here, as it is on GitHub Pages, so it is quicker there."
+    "The median of three."
     rounds = [marks(site.base + name) for _ in range(3)]
     medians = {kind: statistics.median(each[kind] for each in rounds) for kind in rounds[0]}
     print(name or "home", medians)
