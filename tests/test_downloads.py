@@ -57,6 +57,12 @@ def member(name, content=b"", size=None, kind=tarfile.REGTYPE, link=""):
     return info, io.BytesIO(content)
 
 
+def serves(server, content):
+    "Have a mirror serve an archive, and list its checksum."
+    server.content = content
+    server.listed = hashlib.sha256(content).hexdigest()
+
+
 def packed(*members):
     "Make a gzipped tar of what `member` makes."
     memory = io.BytesIO()
@@ -456,8 +462,7 @@ EVIL = {
 
 @pytest.mark.parametrize("fault, members", EVIL.values(), ids=EVIL)
 def test_a_malicious_member(full, server, run_here, outcome, tmp_path, fault, members):
-    server.content = packed(member("oxford-iiit-pet/images/beagle_1.jpg", jpeg()), *members)
-    server.listed = hashlib.sha256(server.content).hexdigest()
+    serves(server, packed(member("oxford-iiit-pet/images/beagle_1.jpg", jpeg()), *members))
     before = files(tmp_path)
     named = re.search(r"its member '(.*)' ", outcome(fault, run_here()))
     assert named[1].replace("\\\\", "\\") in {info.name for info, _ in members}
@@ -486,8 +491,7 @@ def bombs():
 
 @pytest.mark.parametrize("content", [pytest.param(content, id=name) for name, content in bombs()])
 def test_an_archive_that_swells(full, server, run_here, outcome, monkeypatch, content):
-    server.content = content
-    server.listed = hashlib.sha256(content).hexdigest()
+    serves(server, content)
     unpacked = []
     def counted(self, size=-1, read=gzip.GzipFile.read):
         unpacked.append(len(block := read(self, size)))
@@ -505,8 +509,7 @@ def test_an_archive_that_swells(full, server, run_here, outcome, monkeypatch, co
     pytest.param(packed(member("cats/beagle_1.jpg", jpeg())), id="other layout"),
 ])
 def test_an_archive_without_pictures(full, server, run_here, outcome, content):
-    server.content = content
-    server.listed = hashlib.sha256(content).hexdigest()
+    serves(server, content)
     outcome("an archive without pictures", run_here())
     assert files(full) == []
 
@@ -549,16 +552,14 @@ ZIPPED_PETS = zipped({f"{breed}_{number}.jpg": jpeg()
 def zip_server(full, server, monkeypatch):
     "Have the data set served as a zip archive."
     monkeypatch.setattr(sets, "manifest_row", lambda name: replace(PETS_ROW, archive=ZIPPED))
-    server.content = ZIPPED_PETS
-    server.listed = hashlib.sha256(ZIPPED_PETS).hexdigest()
+    serves(server, ZIPPED_PETS)
     return server
 
 
 def heals(full, server):
     "Check that nothing is left in the cache, and that the next fetch gets all of the data."
     assert files(full) == []
-    server.content = ZIPPED_PETS
-    server.listed = hashlib.sha256(ZIPPED_PETS).hexdigest()
+    serves(server, ZIPPED_PETS)
     mends(full)
 
 
@@ -603,8 +604,7 @@ def encrypted(content):
     pytest.param(encrypted(zipped({"beagle_1.jpg": jpeg()})), id="encrypted"),
 ])
 def test_a_member_that_is_not_read(full, zip_server, run_here, outcome, content):
-    zip_server.content = content
-    zip_server.listed = hashlib.sha256(content).hexdigest()
+    serves(zip_server, content)
     outcome("a member of a zip archive that is not read", run_here())
     heals(full, zip_server)
 
@@ -623,8 +623,7 @@ def overlapping(count):
     pytest.param(overlapping(50), id="overlapping"),
 ])
 def test_a_zip_archive_that_swells(full, zip_server, run_here, outcome, content):
-    zip_server.content = content
-    zip_server.listed = hashlib.sha256(content).hexdigest()
+    serves(zip_server, content)
     outcome("an archive that swells", run_here())
     heals(full, zip_server)
 
