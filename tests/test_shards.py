@@ -2,6 +2,8 @@
 import errno
 import os
 import signal
+import subprocess
+import sys
 from functools import partial
 from types import SimpleNamespace
 from unittest import mock
@@ -246,3 +248,23 @@ def test_a_shard_holds_numbers_and_text_alone(table, tmp_path):
     for path in (tmp_path/"shards").iterdir():
         assert path.suffix == ".safetensors" and b"pickle" not in path.read_bytes()
         assert {*read_shard(path)} == {"activations", "target 0"}
+
+
+SCRIPT = """import sys
+from mark1.activations import small_learner
+from mark1.shards import ShardedActivations
+once = ShardedActivations(small_learner(), sys.argv[1], batches=1)
+print(once.rank, once.world_size, *(str(shard) for shard in once.made), sep=";")
+"""
+
+
+@pytest.mark.slow
+def test_a_script_is_started_once_for_each_process_as_the_chapter_says(tmp_path):
+    (tmp_path/"script.py").write_text(SCRIPT)
+    start = partial(subprocess.Popen, [sys.executable, "script.py", "shards"], cwd=tmp_path, text=True,
+                    stdout=subprocess.PIPE)
+    own = {**os.environ, "FASTAI_HOME": str(tmp_path/"data"), "WORLD_SIZE": "2"}
+    processes = [start(env={**own, "RANK": str(rank)}) for rank in range(2)]
+    said = [process.communicate(timeout=600)[0].strip().split(";") for process in processes]
+    assert [words[:2] for words in said] == [["0", "2"], ["1", "2"]]
+    assert len({*said[0][2:], *said[1][2:]}) == 5 == len([*(tmp_path/"shards").iterdir()])
