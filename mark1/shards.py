@@ -300,7 +300,8 @@ def targets_of(self:ShardedActivations, place:int) -> list[Tensor]: # (n, …) e
     for shard in self.shards():
         if shard.place != place or shard.view: continue
         with opened(self.path_of(shard)) as file:
-            for number, parts in enumerate(gathered): parts.append(file.get_tensor(f"target {number}"))
+            for number, parts in enumerate(gathered):
+                parts.append(file.get_tensor(f"target {number}").clone()) # or it keeps the whole file in memory
     return [torch.cat(parts).as_subclass(kind) for parts, kind in zip(gathered, self.kinds) if parts]
 
 # %% ../nbs/16_shards.ipynb #s16repr1

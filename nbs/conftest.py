@@ -25,7 +25,7 @@ from mark1.workshop.runner import (
 from nbval.plugin import IPyNbCell, IPyNbFile
 from PIL import Image
 
-POOL = ThreadPoolExecutor(jobs_at_a_time())
+POOL = ThreadPoolExecutor(jobs_at_a_time() + 1) # some chapters wait now and then
 RUNNING = set()
 
 

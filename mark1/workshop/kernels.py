@@ -8,6 +8,7 @@ __all__ = ['STARTING', 'HEAVY', 'threads', 'kernel_environment', 'kernel_config'
 
 # %% ../../nbs/workshop/kernels.ipynb #1b04fda6
 import atexit
+import gc
 import os
 import signal
 import sys
@@ -61,6 +62,7 @@ def become_kernel(
     folder:str, # its working directory
 ):
     "Run the kernel that `arguments` describe, and end with it."
+    gc.freeze() # what the server imported stays: no collection need look through it
     os.setsid()
     os.environ.clear()
     os.environ.update(environment)
@@ -124,7 +126,8 @@ class ForkedProvisioner(LocalProvisioner):
         return self.connection_info
 
 # %% ../../nbs/workshop/kernels.ipynb #4504fdd4
-HEAVY = ("torch", "torchvision", "pandas", "scipy.stats", "sklearn.linear_model", "ipykernel.kernelapp")
+HEAVY = ("torch", "torchvision", "timm", "pandas", "scipy.stats", "sklearn.linear_model",
+         "ipykernel.kernelapp")
 
 def kernels_wanted(
 ) -> str: # 'forked' or 'plain'
