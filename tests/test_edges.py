@@ -5,6 +5,7 @@ Each test is here because a fault of tests/mutants.toml went unseen.
 import hashlib
 import random
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from xml.etree import ElementTree
@@ -14,17 +15,24 @@ import pandas as pd
 import pytest
 import torch
 from fastai.callback.data import WeightedDL
+from fastai.data.core import DataLoaders
+from fastai.learner import Learner
+from fastai.vision.data import ImageDataLoaders
 from fastai.vision.learner import create_body, model_meta
 from mark1 import (
+    activations,
     applications,
     batch_norm,
+    card,
     channels,
     dependence,
     exercises,
+    first_model,
     forgetting,
     learning,
     metrics,
     occlusion,
+    overfitting,
     owner,
     playground,
     recall,
@@ -35,8 +43,10 @@ from mark1 import (
     time_index,
     time_series,
     transfer,
+    uplift,
     validation,
     widgets,
+    zoo,
 )
 from mark1.data import downloads, drawings, files, networks, pictures, sets, traces
 from mark1.data.sets import load
@@ -55,7 +65,13 @@ def refused(words, function, *args, **kwargs):
     with pytest.raises(ValueError, match=words): function(*args, **kwargs)
 
 
-# 03_metrics
+# 01_first_model and 03_metrics
+
+@pytest.mark.parametrize("label", [None, np.nan])
+def test_a_label_may_be_missing_in_two_ways(label):
+    names = {"a.png": "cat", "b.png": "cat", "c.png": label, "d.png": "dog", "e.png": "dog"}
+    refused("c.png has no label", first_model._labels, [*map(Path, names)], names.get)
+
 
 def test_predictions_that_are_no_numbers_are_refused_whatever_the_function_makes_of_them():
     always = {"always": lambda predictions, targets: torch.tensor(1.)}
@@ -98,7 +114,17 @@ def test_a_pool_of_wrong_answers_alone_has_no_spread():
     for flag in (0, 1): refused("the same for all items", validation.holdout_errors, [flag]*5, [2])
 
 
-# 05_time_index and 05_time_series
+# 05_overfitting, 05_time_index and 05_time_series
+
+def test_measuring_a_network_uses_up_no_random_numbers():
+    dls = DataLoaders.from_dsets([(torch.rand(4), n % 2) for n in range(20)],
+                                 [(torch.rand(4), n % 2) for n in range(8)], bs=4, num_workers=0)
+    learn = Learner(dls, nn.Linear(4, 2), nn.CrossEntropyLoss())
+    before = random.getstate(), np.random.get_state()[2], torch.get_rng_state()
+    overfitting.losses_and_errors(learn)
+    assert random.getstate() == before[0] and np.random.get_state()[2] == before[1]
+    assert torch.equal(torch.get_rng_state(), before[2])
+
 
 def test_truth_values_of_numpy_are_no_dates():
     assert time_index.form_of(np.True_) == time_index.form_of(True) == ""
@@ -111,7 +137,36 @@ def test_a_model_that_is_given_stays_as_it_is():
     assert not hasattr(model, "coef_")
 
 
-# 06_batch_norm, 06_recipe and 06_transfer
+# 06_activations, 06_batch_norm, 06_recipe and 06_transfer
+
+def test_layers_behind_those_that_are_trained_must_be_trained_too():
+    def middle(model): return [[*model[0].parameters(), *model[2].parameters()], [*model[1].parameters()]]
+    model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 2))
+    learn = SimpleNamespace(model=model, splitter=middle)
+    refused("not that of the last layers", activations.body_and_head, learn)
+
+
+def small_pictures(folder, count=16):
+    "Write pictures without any sense, every other one called as cats are."
+    for number in range(count):
+        pixels = np.random.default_rng(number).integers(0, 256, (32, 32, 3), np.uint8)
+        Image.fromarray(pixels).save(folder/f"{'Cat' if number % 2 else 'dog'}_{number}.png")
+    return sorted(folder.glob("*.png"))
+
+
+def test_the_recipe_runs_each_picture_through_the_body_once(tmp_path, monkeypatch):
+    counts = []
+    def counted(body, x):
+        counts.append(len(x))
+        return given(body, x)
+    given = activations.activations_of
+    monkeypatch.setattr(activations, "activations_of", counted)
+    files = small_pictures(tmp_path)
+    is_cat = lambda name: name[0].isupper()
+    dls = ImageDataLoaders.from_name_func(tmp_path, files, is_cat, bs=4, num_workers=0)
+    recipe.train_head(dls, steps=1)
+    assert sum(counts) == dls.train.n + dls.valid.n
+
 
 def test_the_interval_of_a_difference_is_that_of_the_paper():
     "Bonett and Price, by hand: 20 items worse and 2 better, of 50."
@@ -185,6 +240,49 @@ def test_a_network_is_asked_in_evaluation_about_old_and_new_classes():
     x = torch.randn(30, 4)
     data = TensorDataset(x, (x[:, 0] > 0).long())
     assert forgetting.share_right(TwoModes().train(), data, [[0, 1]]) == 1
+
+
+def test_a_frozen_body_computes_no_gradient(tmp_path, monkeypatch):
+    small_pictures(tmp_path)
+    monkeypatch.setattr(forgetting, "drawings", lambda: tmp_path)
+    frozen, trained = (forgetting.fine_tuned(lr, pictures=16, size=32) for lr in (0, 1e-4))
+    asks = lambda body: {part.requires_grad for part in body.blocks.parameters()}
+    assert asks(frozen) == {False} and asks(trained) == {True}
+
+
+# 11_card and 11_zoo
+
+def test_a_card_with_other_names_fails_though_its_numbers_are_right():
+    name, stated = next(iter(card.LITE0.predictions.items()))
+    renamed = tuple((f"no {each}", probability) for each, probability in stated)
+    network = networks.lite0()
+    holds = [card.verify(replace(card.LITE0, predictions={name: each}), network).loc[name, "holds"]
+             for each in (stated, renamed)]
+    assert holds == [True, False]
+
+
+def test_an_answer_that_is_no_number_has_moved():
+    network = networks.lite0().eval()
+    network.classifier.bias.data[-1] = 1 # bit 30 makes it infinite
+    flips = card.BitFlips(network, load("photographs")["coffee"])
+    last = int(flips.starts[-1]) - 1
+    assert flips.seen(last, 30) and not flips.seen(last, 0)
+    assert network.classifier.bias[-1] == 1
+
+
+def test_the_first_number_of_a_part_belongs_to_it():
+    network = networks.lite0().eval()
+    flips = card.BitFlips(network, load("photographs")["coffee"])
+    before = flips.numbers[1][0].item()
+    flips.flip(int(flips.starts[1]), 0)
+    assert flips.numbers[1][0].item() == before ^ 1
+
+
+def test_a_network_whose_size_is_asked_for_stays_as_it_is():
+    pooled = nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 2)
+    network = nn.Sequential(nn.Conv2d(3, 2, 3), nn.BatchNorm2d(2), *pooled)
+    zoo.sizes(network.train(), 8)
+    assert network.training and not network[0].weight.is_meta
 
 
 # 14_theorems, 14_playground and 19_widgets
@@ -313,6 +411,12 @@ def test_one_text_in_twenty_may_have_lost_letters():
 def test_what_came_at_the_date_itself_is_trained_on():
     ratings = pd.DataFrame({"user": list("abcdef"), "item": list("abcdef"), "rating": 3., "time": range(6)})
     assert recommendation.split_ratings(ratings, "date", share=.4)[1].time.tolist() == [4, 5]
+
+
+def test_a_log_counts_by_the_share_that_its_coin_shows():
+    log = pd.DataFrame({"shown": [True, False, True, False], "watched": [True, True, False, False],
+                        "old": .5, "new": .5})
+    assert uplift.off_policy(log, .2).estimate == pytest.approx((1/.2 - 1/.8)/4)
 
 
 def test_neighbours_point_the_same_way_however_long_they_are():
