@@ -301,7 +301,7 @@ def targets_of(self:ShardedActivations, place:int) -> list[Tensor]: # (n, …) e
         if shard.place != place or shard.view: continue
         with opened(self.path_of(shard)) as file:
             for number, parts in enumerate(gathered):
-                parts.append(file.get_tensor(f"target {number}").clone()) # or it keeps the whole file in memory
+                parts.append(file.get_tensor(f"target {number}").clone()) # or all of the file stays
     return [torch.cat(parts).as_subclass(kind) for parts, kind in zip(gathered, self.kinds) if parts]
 
 # %% ../nbs/16_shards.ipynb #s16repr1

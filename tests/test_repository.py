@@ -202,6 +202,28 @@ def test_notebooks_are_clean(path):
     assert not widgets
 
 
+@pytest.mark.parametrize("path", filter(code_cells, NOTEBOOKS), **by_name)
+def test_outputs_are_those_that_refresh_has_stored(path):
+    chapter = read_chapter(path, ROOT/"mark1")
+    assert "shows" in chapter.stored and not chapter.is_edited, (
+        f"an output of {path.name} is another than `mark1 refresh` has stored there; run it again")
+
+
+def test_a_number_a_table_and_a_figure_that_are_exchanged_are_noticed():
+    "Also where nbval does not compare, as those of a training."
+    chapter = read_chapter(ROOT/"nbs"/"01_first_model.ipynb", ROOT/"mark1")
+    data = [out.data for cell in chapter.notebook.cells for out in cell.get("outputs", []) if "data" in out]
+    kinds = {"text/html", "text/plain", "image/svg+xml"}
+    texts = [(each, kind) for each in data for kind in kinds if re.search(r"\d", each.get(kind, ""))]
+    assert {kind for _, kind in texts} == kinds
+    for each, kind in texts:
+        stored = each[kind]
+        each[kind] = re.sub(r"\d", lambda digit: str((int(digit[0]) + 1) % 10), stored, count=1)
+        assert chapter.is_edited
+        each[kind] = stored
+        assert not chapter.is_edited
+
+
 @pytest.mark.parametrize("path", CHAPTERS, **by_name)
 def test_cells_that_prove_are_folded(path):
     "In JupyterLab, that is: imports, checks and definitions, and nothing else."

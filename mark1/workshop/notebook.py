@@ -6,7 +6,7 @@
 __all__ = ['CODE', 'WINGS', 'RESULT', 'WIDGET_VIEW', 'FIGURE', 'PICTURES', 'known_address', 'repository', 'setting',
            'notebook_text', 'give_ids', 'todays_format', 'read_notebook', 'directives', 'last_state', 'cell_text',
            'labelled', 'is_skipped', 'data_named', 'wing_of', 'place_of', 'chapter_names', 'find_chapters',
-           'syntax_tree', 'imports', 'module_file', 'modules_imported', 'module_of', 'rows_named', 'Chapter',
+           'syntax_tree', 'imports', 'module_file', 'modules_imported', 'module_of', 'rows_named', 'plain', 'Chapter',
            'read_chapter', 'read_chapters', 'with_dependents', 'sanitize_patterns', 'normal_outputs', 'refresh_outputs',
            'links', 'colab_set_up', 'entrance', 'is_imports', 'is_check', 'kind_of', 'first_screen', 'write_form',
            'chapter_list', 'stored_picture', 'pictures_of', 'readme_text']
@@ -19,6 +19,7 @@ import io
 import json
 import posixpath
 import re
+from collections.abc import Sequence
 from configparser import ConfigParser
 from dataclasses import dataclass
 from functools import cached_property
@@ -332,6 +333,16 @@ def rows_named(
     tree.body = [node for node in tree.body if not is_other(node) and not is_list(node)]
     return ast.unparse(tree)
 
+# %% ../../nbs/workshop/notebook.ipynb #chp00s12
+def plain(
+    output:object, # an output of a cell, or a part of one; its texts may be lists of lines, as in the file
+) -> object: # dictionaries, lists, texts joined
+    "Give an output a form that does not depend on who has read it."
+    if isinstance(output, dict): return {key: plain(value) for key, value in output.items()}
+    if isinstance(output, str) or not isinstance(output, Sequence): return output
+    parts = [plain(each) for each in output]
+    return "".join(parts) if parts and all(isinstance(each, str) for each in parts) else parts
+
 # %% ../../nbs/workshop/notebook.ipynb #chp00s10
 @dataclass
 class Chapter:
@@ -400,14 +411,25 @@ class Chapter:
         return "full" if full else "packaged"
 
     @property
-    def stored(self) -> dict: # 'made_from', a digest, and 'seconds'; empty before `mark1 refresh` has run
+    def shows(self) -> str: # 16 hexadecimal digits
+        "Compute a digest of all outputs."
+        outputs = [plain(cell.get("outputs", [])) for cell in self.notebook.cells if cell.cell_type == "code"]
+        return hashlib.sha256(json.dumps(outputs, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def stored(self) -> dict: # digests 'made_from' and 'shows', 'seconds'; empty before `mark1 refresh`
         "Give what `mark1 refresh` wrote beside the outputs."
         return self.notebook.metadata.get("mark1", {})
 
     @property
+    def is_edited(self) -> bool:
+        "Say whether an output is another than `mark1 refresh` has stored."
+        return self.stored.get("shows", self.shows) != self.shows
+
+    @property
     def has_changed(self) -> bool:
-        "Say whether anything that the outputs come from has changed since they were stored."
-        return self.stored.get("made_from") != self.made_from
+        "Say whether the outputs, or anything that they come from, have changed since they were stored."
+        return self.is_edited or self.stored.get("made_from") != self.made_from
 
 # %% ../../nbs/workshop/notebook.ipynb #chp00s20
 def read_chapter(

@@ -503,13 +503,18 @@ def store_outputs(
     from nbdev.clean import nbdev_clean  # takes a second, and only this function needs it
     # as the file is by now: it may have been edited
     today = read_chapter(result.chapter.path, result.chapter.library)
-    patterns = sanitize_patterns(root/"tests"/"sanitize.cfg", results=not today.has_changed)
+    is_old = today.has_changed
+    patterns = sanitize_patterns(root/"tests"/"sanitize.cfg", results=not is_old)
     cells = refresh_outputs(today.notebook, result.notebook, patterns)
-    if today.has_changed: # else the seconds, too, stay those of the first time
+    if is_old: # else the seconds, too, stay those of the first time
         today.notebook.metadata["mark1"] = {"made_from": today.made_from, "seconds": round(result.seconds)}
     with staged(today.path) as fresh:
         nbformat.write(today.notebook, fresh)
         nbdev_clean(str(fresh))
+        cleaned = read_chapter(fresh, today.library)
+        cleaned.notebook.metadata["mark1"]["shows"] = cleaned.shows
+        nbformat.write(cleaned.notebook, fresh)
+        nbdev_clean(str(fresh)) # it writes a file in its own form
     return len(cells)
 
 def store_results(
