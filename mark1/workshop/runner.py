@@ -517,6 +517,7 @@ def store_outputs(
         nbdev_clean(str(fresh)) # it writes a file in its own form
     return len(cells)
 
+# %% ../../nbs/workshop/runner.ipynb #a4a99s4d
 def store_results(
     results:list[Result],
     root:Path, # the repository
