@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['LOOPBACK', 'join_ranks', 'why_stopped', 'run_ranks', 'check_shares', 'as_ranks', 'EvalLayers', 'ItemsSeen',
-           'BytesReduced', 'GatheredError', 'shared_learner', 'parameters_of', 'frozen_for', 'train_shared', 'distance',
-           'main', 'shuffle_from', 'Checkpoint', 'take_up', 'train_through', 'ring_bytes', 'step_seconds', 'speed_up',
-           'draw_law']
+           'BytesReduced', 'Pace', 'GatheredError', 'shared_learner', 'parameters_of', 'frozen_for', 'train_shared',
+           'distance', 'main', 'shuffle_from', 'Checkpoint', 'take_up', 'train_through', 'ring_bytes', 'step_seconds',
+           'speed_up', 'draw_law']
 
 # %% ../nbs/16_scale.ipynb #s16imp01
+import inspect
 import json
 import logging
 import os
@@ -21,6 +22,7 @@ from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
 from random import Random
+from unittest import mock
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -77,6 +79,16 @@ def _joined(function, *args):
         raise
     finally: dist.destroy_process_group()
 
+# %% ../nbs/16_scale.ipynb #s16jostk
+def _stack():
+    "List what is being run, without its sources, for which `inspect.stack` takes seconds in a notebook."
+    found, frame = [], sys._getframe(1)
+    while frame:
+        code = frame.f_code
+        found.append(inspect.FrameInfo(frame, code.co_filename, frame.f_lineno, code.co_name, None, None))
+        frame = frame.f_back
+    return found
+
 # %% ../nbs/16_scale.ipynb #s16jos1i
 @contextmanager
 def _tidily(folder):
@@ -89,7 +101,8 @@ def _tidily(folder):
     os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1" # which would listen on every network
     for log in logs: log.setLevel(logging.CRITICAL)
     home, tempfile.tempdir = tempfile.tempdir, folder
-    try: yield
+    try:
+        with mock.patch("inspect.stack", _stack): yield # the launcher asks for it at each event
     finally:
         tempfile.tempdir = home
         for log, level in logs.items(): log.setLevel(level)
@@ -202,6 +215,37 @@ class BytesReduced(Callback):
         return allreduce_hook(None, bucket)
     def after_step(self): self.steps += 1
 
+# %% ../nbs/16_scale.ipynb #s16pace1
+class Pace(Callback):
+    "Find in each epoch the rank that all others wait for; `said` names it. On processors alone."
+    order = 90 # when the other callbacks have done their part
+    def __init__(self,
+        times:float=2, # what most ranks need, from which on a rank is slow
+    ): self.times, self.said = times, ""
+    def before_fit(self):
+        model = get_model(self.learn.model)
+        self.hooks = [model.register_forward_pre_hook(self.start), model.register_forward_hook(self.stop)]
+    def after_fit(self):
+        for hook in self.hooks: hook.remove()
+    def start(self, *_): self.begun = time.perf_counter()
+    def stop(self, *_): self.spent += time.perf_counter() - self.begun
+    def before_train(self):
+        self.spent = 0.
+        self.start()
+    def before_batch(self): self.stop() # the batch is there
+    def before_step(self): self.start() # the gradients of all ranks are there
+
+# %% ../nbs/16_scale.ipynb #s16pace4
+@patch
+def after_train(self:Pace):
+    spent = torch.zeros(max(1, num_distrib()))
+    spent[rank_distrib()] = self.spent
+    if num_distrib() > 1: dist.all_reduce(spent)
+    slowest, times = int(spent.argmax()), float(spent.max()/spent.median())
+    if times < self.times: return
+    self.said = (f"rank {slowest} needs {times:.1f} times as long for its own part of a step as most ranks, "
+                 "and all wait for it; take other work off its machine, or leave it out")
+
 # %% ../nbs/16_scale.ipynb #s16metr1
 class GatheredError(Metric):
     "Count wrong answers on all ranks, each item once."
@@ -277,8 +321,10 @@ def distance(
 def main():
     "Train the whole network, then the head, as one of the ranks that a launcher started; rank 0 reports."
     join_ranks()
-    try: found = {way: train_shared(way) for way in ("whole", "head")}
+    pace = Pace()
+    try: found = {way: train_shared(way, cbs=(EvalLayers(), pace)) for way in ("whole", "head")}
     finally: dist.destroy_process_group()
+    if pace.said and rank_distrib() == 0: print(pace.said, file=sys.stderr)
     for way, told in found.items():
         told["first epoch"] = told["seen"][0]
         plain = {name: told[name] for name in ("rank", "fingerprint", "first epoch", "gathered_error")}
