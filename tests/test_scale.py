@@ -153,9 +153,12 @@ def test_two_machines_send_what_the_law_says():
 
 # Launchers of their own; each process imports everything for itself
 
-def launched(*options, name=None, **variables):
-    "Start the chapter's script through Accelerate, on processors; the process comes back."
-    words = [BIN/"accelerate", "launch", "--multi_gpu", *options, "-m", "mark1.scale"]
+ACCELERATE = BIN/"accelerate", "launch", "--multi_gpu"
+
+
+def launched(*options, by=ACCELERATE, name=None, **variables):
+    "Start the chapter's script through a launcher, on processors; the process comes back."
+    words = [*by, *options, "-m", "mark1.scale"]
     environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"} | variables
     command = ["ip", "netns", "exec", name, *words] if name else words
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, cwd=ROOT)
@@ -185,9 +188,13 @@ def drawn(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_accelerate_launches_the_script(drawn, tmp_path):
-    told = lines_of(launched("--num_processes", "2", "--main_process_port", "0", "--rdzv_backend", "c10d",
-                             "--rdzv_conf", "store_type=file", TMPDIR=str(tmp_path)))
+@pytest.mark.parametrize("by", [
+    (*ACCELERATE, "--num_processes", "2", "--main_process_port", "0"),
+    (BIN/"torchrun", "--nproc_per_node", "2"),
+], ids=["accelerate", "torchrun"])
+def test_a_launcher_starts_the_script(drawn, tmp_path, by):
+    told = lines_of(launched("--rdzv_backend", "c10d", "--rdzv_conf", "store_type=file", by=by,
+                             TMPDIR=str(tmp_path)))
     same_everywhere(told)
     forked = run_ranks(train_shared, "head")
     assert {line["fingerprint"] for line in told if line["way"] == "head"} == {forked[0]["fingerprint"]}
