@@ -58,9 +58,9 @@ from fastai.vision.all import (
 def few_pictures(
     count:int=80,
 ) -> list[Path]: # files
-    "Choose pictures of cats and dogs, evenly spaced in the order of their names."
+    "Choose pictures of cats and dogs, evenly spaced in the order of their names; all where there are fewer."
     files = get_image_files(cats_and_dogs()).sorted(key=str)
-    return files[::len(files) // count][:count]
+    return files[::max(1, len(files) // count)][:count]
 
 # %% ../nbs/06_activations.ipynb #a06load4
 def small_loaders(

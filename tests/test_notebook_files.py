@@ -3,6 +3,7 @@
 An older format, a mark in front, half a merge, nothing at all, one endless line.
 
 About: runner.
+Takes long: begins first.
 """
 import importlib.util
 import json

@@ -1,6 +1,8 @@
 """`make blog` as an author types it, in a terminal and in a pipe.
 
 What it shows of each save, what it says, how it ends.
+
+Takes long: begins first.
 """
 import fcntl
 import os
