@@ -356,7 +356,7 @@ def computed(self:FrozenActivations,
         if at not in made: made[at] = part.new_empty(loaders[at[0]].n, *part.shape[1:], device="cpu")
         made[at][rows[at]:rows[at] + len(part)] = part
         rows[at] += len(part)
-        if not at[1]: targets[at[0]].append(to_detach(tuple(y)))
+        if not at[1]: targets[at[0]].append(to_detach(tuple(y), gather=False))
     if any(rows[at] != loaders[at[0]].n for at in passes):
         raise ValueError("some pictures were skipped while loading; take them out of the data first")
     gathered = [list(to_concat(parts)) if parts else [] for parts in targets]

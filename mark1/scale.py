@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['LOOPBACK', 'join_ranks', 'why_stopped', 'run_ranks', 'check_shares', 'as_ranks', 'EvalLayers', 'ItemsSeen',
-           'BytesReduced', 'Pace', 'GatheredError', 'shared_learner', 'parameters_of', 'frozen_for', 'train_shared',
-           'distance', 'main', 'shuffle_from', 'Checkpoint', 'take_up', 'train_through', 'ring_bytes', 'step_seconds',
-           'speed_up', 'draw_law']
+           'BytesReduced', 'Pace', 'GatheredError', 'shared_learner', 'parameters_of', 'train_shared', 'distance',
+           'main', 'shuffle_from', 'Checkpoint', 'take_up', 'train_through', 'ring_bytes', 'step_seconds', 'speed_up',
+           'draw_law']
 
 # %% ../nbs/16_scale.ipynb #s16imp01
 import inspect
@@ -28,7 +28,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 import torch.distributed as dist
-from accelerate.utils import patch_environment
 from fastai.callback.core import Callback
 from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
@@ -283,13 +282,6 @@ def parameters_of(
     "Put all parameters in one row."
     return torch.cat([part.detach().flatten() for part in learn.model.parameters()]).numpy()
 
-# %% ../nbs/16_scale.ipynb #s16froz1
-def frozen_for(
-    learn:Learner, # of a rank
-) -> FrozenActivations: # all of them; `with` them the rank trains its share
-    "Compute frozen activations on each rank for itself; otherwise fastai would gather the labels of all."
-    with patch_environment(WORLD_SIZE="0"): return FrozenActivations(learn)
-
 # %% ../nbs/16_scale.ipynb #s16trai2
 def train_shared(
     way:str="whole", # network to train: 'whole' as in chapter 01, or its 'head' on frozen activations
@@ -302,7 +294,7 @@ def train_shared(
     learn = shared_learner(seed, world_size)
     if world_size == 1: as_ranks(learn.dls.train, imitate)
     start, seen, sent = parameters_of(learn), ItemsSeen(), BytesReduced()
-    with frozen_for(learn) if way == "head" else nullcontext(), learn.distrib_ctx(sync_bn=False):
+    with FrozenActivations(learn) if way == "head" else nullcontext(), learn.distrib_ctx(sync_bn=False):
         learn.add_cbs([seen, sent, *(cbs or [EvalLayers()])])
         learn.fit_one_cycle(3, 3e-3) if way == "head" else learn.fine_tune(1)
     stock, gathered = learn.recorder.values[-1][-2:]
@@ -378,7 +370,7 @@ def train_through(
 ) -> dict: # fingerprint, epochs that a checkpoint had done
     "Train the head as one of the ranks, and go on from a checkpoint where there is one."
     learn = shared_learner(0, max(1, num_distrib()))
-    with frozen_for(learn), learn.distrib_ctx(sync_bn=False):
+    with FrozenActivations(learn), learn.distrib_ctx(sync_bn=False):
         done = take_up(learn, path)
         learn.add_cbs([EvalLayers(), Checkpoint(path, done), *cbs])
         learn.fit(epochs, 3e-3, start_epoch=done)

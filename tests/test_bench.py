@@ -1,5 +1,6 @@
 "Benchmarks and experiments: a ratio is of one round, so a slow round does no harm; each can be typed."
 import json
+import os
 import runpy
 import sys
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import ROOT
+from conftest import ROOT, typed
 
 sys.path.insert(0, str(ROOT/"benchmarks"))
 from harness import compare, measure, report
@@ -163,3 +164,11 @@ def test_a_part_or_archive_that_is_absent_is_named(monkeypatch, capsys):
         path = ROOT/"experiments"/f"{script}.py"
         with pytest.raises(SystemExit) as ended: runpy.run_path(str(path), run_name="__main__")
         assert ended.value.code == 2 and said in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_card_is_rehearsed_with_the_real_network(tmp_path):
+    words = [sys.executable, ROOT/"benchmarks"/"card.py", "--rehearse", "--minutes", "0"]
+    done = typed(words, env={**os.environ, "FASTAI_HOME": str(tmp_path)})
+    assert done.returncode == 0, done.stderr
+    assert "A rehearsal, without a card" in " ".join(done.stdout.split())

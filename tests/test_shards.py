@@ -1,5 +1,6 @@
 "Activations in files, which processes compute together: killed, changed, cut, foreign, on a full disk."
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from fasttransform import Transform
 from mark1.activations import FrozenActivations, silent
 from mark1.shards import ShardedActivations, compute_in_processes, mark_of, read_shard
 
+from conftest import ROOT, typed
 from test_activations import TARGETS, loaders, same, table, tiny, trained  # noqa: F401, one is a fixture
 
 
@@ -268,3 +270,20 @@ def test_a_script_is_started_once_for_each_process_as_the_chapter_says(tmp_path)
     said = [process.communicate(timeout=600)[0].strip().split(";") for process in processes]
     assert [words[:2] for words in said] == [["0", "2"], ["1", "2"]]
     assert len({*said[0][2:], *said[1][2:]}) == 5 == len([*(tmp_path/"shards").iterdir()])
+
+
+@pytest.mark.slow
+def test_memory_stays_flat(tmp_path):
+    "Pictures ten times as many; the control without shards needs more."
+    sys.path.append(str(ROOT/"benchmarks"))
+    from shards import WITH, WITHOUT, made_pictures
+    made_pictures(tmp_path/"pictures", 30_000)
+    def beyond(way, count):
+        script = ROOT/"benchmarks"/"shards.py"
+        words = [sys.executable, script, "--peak", way, tmp_path/"pictures", str(count)]
+        done = typed(words)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout.splitlines()[-1])["beyond the start"]
+    grown = {way: beyond(way, 30_000) - beyond(way, 3_000) for way in (WITH, WITHOUT)}
+    print(grown, "MB more")
+    assert grown[WITH] < 20 < 60 < grown[WITHOUT]
