@@ -4,6 +4,7 @@ Each test is here because a fault of tests/mutants.toml went unseen.
 """
 import hashlib
 import random
+import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -51,13 +52,19 @@ from mark1 import (
 from mark1.data import downloads, drawings, files, networks, pictures, sets, traces
 from mark1.data.sets import load
 from mark1.perceptron import Perceptron
-from mark1.workshop import containers, doctor, environment
+from mark1.workshop import containers, doctor, environment, notebook
+from nbformat import NotebookNode
 from PIL import Image
 from scipy.io import wavfile
 from scipy.stats import norm
 from sklearn.linear_model import LinearRegression
 from torch import nn
 from torch.utils.data import TensorDataset
+
+from conftest import ROOT
+
+sys.path.append(str(ROOT/"blog")) # last, for its names are common ones
+import links
 
 
 def refused(words, function, *args, **kwargs):
@@ -551,3 +558,17 @@ def test_a_container_whose_port_is_open_to_all_gets_no_jupyterlab(port):
     said = {"inspect": "bridge", "port": port}
     def run(*words): return SimpleNamespace(stdout=said[words[1]], returncode=0) # nothing else may be called
     assert environment.jupyter_address(SimpleNamespace(run=run), "container", "me", "/course") == ""
+
+
+# The workshop's notebooks, and the site
+
+def test_cells_that_share_an_id_get_another_each():
+    cells = [NotebookNode(id="same", source=source) for source in ("1", "2", "2")]
+    notebook.give_ids(cells)
+    assert cells[0]["id"] == "same" and len({cell["id"] for cell in cells}) == 3
+
+
+def test_a_link_to_a_name_with_a_sign_is_read_as_a_browser_does(tmp_path):
+    page = tmp_path/"index.html"
+    found = links.target_of("/course/a.html#fish-&amp;-chips", page, tmp_path, "https://example.org/course/")
+    assert found == (tmp_path/"a.html", "fish-&-chips")
