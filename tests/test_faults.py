@@ -123,6 +123,19 @@ def test_a_chapter_that_hangs(mark1_here, toy_repository, outcome):
         runs_again(mark1_here, place)
 
 
+@pytest.mark.parametrize("kernels", COMMANDS)
+def test_a_run_that_is_killed_leaves_no_kernel(mark1_here, toy_repository, kernels):
+    tells = "import os; open('pid', 'w').write(str(os.getpid()))"
+    home = toy_repository(_00_sum=[f"{tells}\n{DEAF}"])
+    process = start(home, "run", command=COMMANDS[kernels])
+    pid = int(wait_for(lambda: (home/"nbs"/"pid").exists() and (home/"nbs"/"pid").read_text()))
+    process.kill() # as the system does where memory runs out
+    wait_for(lambda: not alive(pid))
+    end(process) # nobody holds its output any more
+    replace_source(home, "00_sum", NUMBER)
+    runs_again(mark1_here, home)
+
+
 def test_ctrl_c(mark1_here, toy_repository, outcome, tmp_path):
     tells = f"import os; open({str(tmp_path/'pid')!r}, 'w').write(str(os.getpid()))"
     home = toy_repository(_00_sum=[f"{tells}\n{ENDLESS}"], _01_more=[ENDLESS], _02_last=["1"])

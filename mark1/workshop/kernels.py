@@ -63,6 +63,8 @@ def become_kernel(
 ):
     "Run the kernel that `arguments` describe, and end with it."
     gc.freeze() # what the server imported stays: no collection need look through it
+    # a server ends once nobody holds this pipe; a kernel that does keeps it, and itself, if the run is killed
+    os.close(forkserver._forkserver._forkserver_alive_fd)
     os.setsid()
     os.environ.clear()
     os.environ.update(environment)

@@ -322,16 +322,18 @@ def module_of(
 def rows_named(
     source:str, # of `mark1.data.sets`
     names:list[str], # of data sets
-) -> str: # its code, without comments
+) -> str: # its statements as they are written, the same for every Python
     "Leave out of the manifest the rows of other data sets, so that a new row makes no output old."
+    lines = source.splitlines()
     def is_other(node):
         calls = [decorator.func for decorator in getattr(node, "decorator_list", [])
                  if isinstance(decorator, ast.Call)]
         return any(getattr(func, "id", "") == "data_set" for func in calls) and node.name not in names
     def is_list(node): return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
-    tree = ast.parse(source)
-    tree.body = [node for node in tree.body if not is_other(node) and not is_list(node)]
-    return ast.unparse(tree)
+    def text(node):
+        first = min(part.lineno for part in (node, *getattr(node, "decorator_list", [])))
+        return "\n".join(lines[first - 1:node.end_lineno])
+    return "\n".join(text(node) for node in ast.parse(source).body if not (is_other(node) or is_list(node)))
 
 # %% ../../nbs/workshop/notebook.ipynb #chp00s12
 def plain(
