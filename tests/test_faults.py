@@ -5,7 +5,10 @@ Each fault is made to happen; it is said what it was, and the next run mends it.
 About: runner, kernels.
 Takes long: begins first.
 """
+import asyncio
 import ctypes
+import gc
+import logging
 import os
 import shutil
 import signal
@@ -16,6 +19,8 @@ from pathlib import Path
 import nbformat
 import pytest
 from mark1.workshop.notebook import labelled
+from mark1.workshop.runner import notebook_client
+from nbformat.v4 import new_notebook
 
 from conftest import BIN, PATIENCE, interruptible, typed, wait_for
 
@@ -123,11 +128,27 @@ def test_a_chapter_that_hangs(mark1_here, toy_repository, outcome):
         runs_again(mark1_here, place)
 
 
+def test_nobody_is_told_of_a_channel_that_closed_with_its_kernel(caplog, tmp_path):
+    "What nbclient forgets to ask for shows up as a traceback when it is cleared away, now and then."
+    async def forgets():
+        async def fails(): raise AssertionError
+        asyncio.ensure_future(fails())
+        await asyncio.sleep(.01)
+        gc.collect()
+    logging.getLogger("asyncio").setLevel(logging.NOTSET)
+    asyncio.run(forgets())
+    assert "never retrieved" in caplog.text # the control
+    caplog.clear()
+    notebook_client(new_notebook(), tmp_path)
+    asyncio.run(forgets())
+    assert not caplog.text
+
+
 @pytest.mark.parametrize("kernels", COMMANDS)
-def test_a_run_that_is_killed_leaves_no_kernel(mark1_here, toy_repository, kernels):
+def test_a_run_that_is_killed_leaves_no_kernel(mark1_here, toy_repository, short_folder, kernels):
     tells = "import os; open('pid', 'w').write(str(os.getpid()))"
     home = toy_repository(_00_sum=[f"{tells}\n{DEAF}"])
-    process = start(home, "run", command=COMMANDS[kernels])
+    process = start(home, "run", command=COMMANDS[kernels], TMPDIR=short_folder) # its files it must leave
     pid = int(wait_for(lambda: (home/"nbs"/"pid").exists() and (home/"nbs"/"pid").read_text()))
     process.kill() # as the system does where memory runs out
     wait_for(lambda: not alive(pid))

@@ -91,6 +91,8 @@ def notebook_client(
     quiet = logging.getLogger("mark1.nbclient") # what it has to say reaches the caller as an exception
     quiet.propagate = False
     quiet.addHandler(logging.NullHandler())
+    # nor does anybody need to know that it went on listening to a kernel that was killed
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     place = {"metadata": {"path": str(folder)}}
     return NotebookClient(notebook, timeout_func=remaining, store_widget_state=False, record_timing=True,
                           config=kernel_config(), log=quiet, kernel_name="python3", resources=place, **hooks)
