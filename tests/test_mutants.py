@@ -112,3 +112,9 @@ def test_a_stored_output_notices_too_and_what_nobody_notices_is_named(toy):
 def test_nearly_all_faults_are_noticed(): # 30 minutes on two cores
     done = subprocess.run([sys.executable, "tests/mutants.py", "--jobs", "2"], cwd=ROOT)
     assert done.returncode == 0
+
+
+@pytest.mark.slow
+def test_nine_controls_of_ten_fail_with_twice_the_slack(): # 10 minutes
+    done = subprocess.run([sys.executable, "tests/intervals.py"], cwd=ROOT)
+    assert done.returncode == 0
