@@ -13,6 +13,7 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
@@ -23,7 +24,7 @@ from fastai.learner import Learner
 from fastai.torch_core import rank_distrib
 from fastai.vision.all import CrossEntropyLossFlat, error_rate
 from mark1.data.sets import drawings
-from mark1.scale import GatheredError, ring_bytes, run_ranks, train_shared
+from mark1.scale import GatheredError, ring_bytes, run_ranks, train_shared, train_through
 from torch import nn
 
 from conftest import BIN, ROOT, typed, wait_for
@@ -32,6 +33,13 @@ sys.path.insert(0, str(ROOT/"experiments"))
 import scale
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+
+
+@pytest.fixture
+def drawn(tmp_path, monkeypatch):
+    "Keep the drawings in a folder of the test."
+    monkeypatch.setenv("FASTAI_HOME", str(tmp_path))
+    drawings() # once, before two ranks want them
 
 
 def listening(process):
@@ -63,6 +71,16 @@ def test_ranks_listen_on_loopback_alone():
     ours = set.union(*run_ranks(all_listening, False)) - before
     assert ours and not off_loopback(ours), ours
     assert off_loopback(set.union(*run_ranks(all_listening, True)) - before) # the control
+
+
+def writes(path):
+    "As a rank, train for an epoch, and say how often this rank has written."
+    with mock.patch("torch.save", wraps=torch.save) as saved: train_through(path, 1)
+    return saved.call_count
+
+
+def test_rank_0_alone_writes_the_checkpoint(drawn, tmp_path):
+    assert run_ranks(writes, tmp_path/"head.pth") == [1, 0]
 
 
 def waits(folder, fails):
@@ -180,13 +198,6 @@ def same_everywhere(told):
         assert sorted(line["rank"] for line in ranks) == [0, 1]
         assert len({line["fingerprint"] for line in ranks}) == 1
         assert not set(ranks[0]["first epoch"]) & set(ranks[1]["first epoch"])
-
-
-@pytest.fixture
-def drawn(tmp_path, monkeypatch):
-    "Keep the drawings in a folder of the test."
-    monkeypatch.setenv("FASTAI_HOME", str(tmp_path))
-    drawings() # once, before two ranks want them
 
 
 @pytest.mark.slow
