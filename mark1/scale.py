@@ -219,7 +219,7 @@ class Pace(Callback):
     "Find in each epoch the rank that all others wait for; `said` names it. On processors alone."
     order = 90 # when the other callbacks have done their part
     def __init__(self,
-        times:float=2, # what most ranks need, from which on a rank is slow
+        times:float=1.5, # what most ranks need, from which on a rank is slow
     ): self.times, self.said = times, ""
     def before_fit(self):
         model = get_model(self.learn.model)
