@@ -398,7 +398,7 @@ def jupyter_address(
     container:str, # its id
     user:str,
     inside:str, # the folder to open
-    seconds:float=180, # to wait for it
+    seconds:float=60, # to wait for it
 ) -> str: # '' where it has no JupyterLab, or no port for it
     "Find the JupyterLab in a container, or start it. The address holds its token."
     execute = lambda *words: machine.run("docker", "exec", *words[:-1], container, "sh", "-c", words[-1])
