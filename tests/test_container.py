@@ -118,7 +118,8 @@ def small_lock(*names):
         wanted.add((normal(name), extra))
         try: needs = [Requirement(text) for text in requires(name) or ()]
         except PackageNotFoundError: continue # for another system
-        needs = [need for need in needs if need.marker is None or need.marker.evaluate({"extra": extra} | debian)]
+        holds = lambda marker: marker is None or marker.evaluate({"extra": extra} | debian)
+        needs = [need for need in needs if holds(need.marker)]
         waiting += [(need.name, each) for need in needs for each in ("", *need.extras)]
     entries = re.split(r"\n(?=\S)", (ROOT/"build"/"requirements.txt").read_text().strip())
     chosen = {name for name, _ in wanted}
