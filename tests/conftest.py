@@ -64,6 +64,14 @@ def tracked():
     return sorted(name for name in names if (ROOT/name).is_file())
 
 
+def copy_tracked(to):
+    "Copy what git keeps."
+    for name in tracked():
+        (to/name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT/name, to/name)
+    return to
+
+
 # What tests leave behind
 
 def repository_files():

@@ -1,13 +1,12 @@
 """Commands of a maintainer, as they are typed, in a copy of the repository. About: environment."""
 import os
-import shutil
 import subprocess
 import sys
 from importlib.metadata import version
 
 import pytest
 
-from conftest import BIN, PATIENCE, ROOT, tracked, typed
+from conftest import BIN, PATIENCE, copy_tracked, typed
 
 pytestmark = pytest.mark.slow
 
@@ -15,10 +14,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def make(tmp_path):
     "Copy what git keeps into a repository; a function types `make` there."
-    home = tmp_path/"copy"
-    for name in tracked():
-        (home/name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT/name, home/name)
+    home = copy_tracked(tmp_path/"copy")
     git = ["git", "-c", "user.name=a test", "-c", "user.email=test@example.org"]
     for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "all"]):
         subprocess.run([*git, *words], cwd=home, check=True)

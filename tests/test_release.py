@@ -17,17 +17,14 @@ import pytest
 from mark1.data.sets import MANIFEST
 from mark1.workshop.notebook import setting
 
-from conftest import BIN, ROOT, tracked, typed
+from conftest import BIN, ROOT, copy_tracked, tracked, typed
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     "Build wheel and source distribution from a copy, offline; the folder that holds them comes back."
     folder = tmp_path_factory.mktemp("release")
-    for name in tracked():
-        (folder/"copy"/name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT/name, folder/"copy"/name)
-    words = [sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, folder/"copy"]
+    words = [sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, copy_tracked(folder/"copy")]
     done = typed(words, cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
