@@ -67,12 +67,6 @@ def run_body(body, batches, rounded=False):
         for each in batches: activations_of(body, each if isinstance(each, torch.Tensor) else batch_of(each))
 
 
-def seconds_of(arm):
-    begun = time.perf_counter()
-    arm()
-    return time.perf_counter() - begun
-
-
 def times(args):
     "Time the passes on one thread."
     if missing := why_missing(args.archive):
@@ -89,13 +83,13 @@ def times(args):
         if has_bf16(torch.device("cpu")):
             arms |= {BF16: partial(run_body, body, pixels, True),
                      BF16 + FROM_FILES: partial(run_body, body, files, True)}
-        first = {name: seconds_of(arm) for name, arm in arms.items()} # which compiles, and is not compared
+        first = measure(arms, 1) # which compiles, and is not compared
         seconds = measure(arms, args.rounds, time.process_time)
     flags = torch.cpu.get_capabilities()
     from_files = compare(seconds, EXACT + FROM_FILES).get(BF16 + FROM_FILES, {})
     return {"figures": compare(seconds, EXACT, {BF16: .6}), "photographs": len(paths), "px": SIZE,
             "bf16 to exact, from files": from_files.get("ratio"),
-            "first call, compiled": round(first.get(COMPILED, 0)), # seconds
+            "first call, compiled": round(sum(first.get(COMPILED, []))), # seconds
             "processor": {name: flags.get(name) for name in ("cpu_name", "avx512_bf16", "amx_bf16")}}
 
 
