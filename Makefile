@@ -69,7 +69,7 @@ bench: setup ## measure times, each against its peers: running and testing, the 
 	@$(VENV)/bin/python benchmarks/runner.py --tests --rounds $(or $(ROUNDS),3)
 	@$(VENV)/bin/python benchmarks/blog.py --rounds $(or $(ROUNDS),3)
 	@$(VENV)/bin/python benchmarks/transfer.py --rounds $(or $(ROUNDS),3)
-	@$(VENV)/bin/python benchmarks/shards.py --compile --rounds $(or $(ROUNDS),3)
+	@$(VENV)/bin/python benchmarks/shards.py --rounds $(or $(ROUNDS),3)
 	@$(VENV)/bin/python benchmarks/mouse.py --rounds $(or $(ROUNDS),3)
 	@$(VENV)/bin/python benchmarks/sound.py --rounds $(or $(ROUNDS),3)
 	@$(VENV)/bin/python benchmarks/recommendation.py --rounds $(or $(ROUNDS),3)

@@ -1,6 +1,6 @@
 """Time a frozen pass in bf16 beside the bare one; measure memory with shards, by the number of pictures.
 
-    python benchmarks/shards.py [ARCHIVE] [--rounds N] [--compile] [--measure pass memory]     four minutes
+    python benchmarks/shards.py [ARCHIVE] [--rounds N] [--measure pass memory]     four minutes
 
 ARCHIVE is a part of Oxford-IIIT Pet in the layout of the course's oxford-iiit-pet.tgz; without it the
 photographs that the tests use are taken. Writes shards.json, for chapter 16_shards. The pass is that of
@@ -12,6 +12,7 @@ wrong answers.
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -72,14 +73,17 @@ def times(args):
     if missing := why_missing(args.archive):
         print(f"{missing}. No pass was timed") # and `make bench` goes on
         return {}
+    if not shutil.which(compiler := os.environ.get("CXX", "g++")):
+        print(f"there is no {compiler}; install a C++ compiler, or name it in CXX. No pass was timed")
+        return {}
     torch.set_num_threads(1)
     body = nn.Sequential(*list(lite0().eval().children())[:-2])
     with tempfile.TemporaryDirectory() as folder:
         paths = unpacked(args.archive, Path(folder)/"photographs")[:2*BATCH]
         files = [paths[start:start + BATCH] for start in range(0, len(paths), BATCH)]
         pixels = [batch_of(each) for each in files]
-        arms = {EXACT: partial(run_body, body, pixels), EXACT + FROM_FILES: partial(run_body, body, files)}
-        if args.compile: arms[COMPILED] = partial(run_body, torch.compile(body), pixels)
+        arms = {EXACT: partial(run_body, body, pixels), EXACT + FROM_FILES: partial(run_body, body, files),
+                COMPILED: partial(run_body, torch.compile(body), pixels)}
         if has_bf16(torch.device("cpu")):
             arms |= {BF16: partial(run_body, body, pixels, True),
                      BF16 + FROM_FILES: partial(run_body, body, files, True)}
@@ -89,7 +93,7 @@ def times(args):
     from_files = compare(seconds, EXACT + FROM_FILES).get(BF16 + FROM_FILES, {})
     return {"figures": compare(seconds, EXACT, {BF16: .6}), "photographs": len(paths), "px": SIZE,
             "bf16 to exact, from files": from_files.get("ratio"),
-            "first call, compiled": round(sum(first.get(COMPILED, []))), # seconds
+            "first call, compiled": round(sum(first[COMPILED])), # seconds
             "processor": {name: flags.get(name) for name in ("cpu_name", "avx512_bf16", "amx_bf16")}}
 
 
@@ -173,8 +177,6 @@ def main():
     parser = photograph_parser(__doc__)
     parser.add_argument("--measure", nargs="+", choices=PARTS, default=[*PARTS],
                         help="parts to measure anew; the others are kept")
-    parser.add_argument("--compile", action="store_true",
-                        help="time a compiled body too; compiling takes a minute first")
     parser.add_argument("--rounds", type=int, default=5, help="times that each arm runs")
     args = parser.parse_args()
     for part in args.measure:

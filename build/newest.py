@@ -12,17 +12,15 @@ import sys
 from configparser import ConfigParser
 from pathlib import Path
 
+from setup import write_settings
+
 ROOT = Path(__file__).resolve().parent.parent
 PLACE = ROOT / "_run" / "newest"
-PYTHON = PLACE / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+VENV = PLACE / "venv"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 UV = Path(sys.executable).parent / "uv"
 # in place of the pins of pyproject.toml; plum-dispatch stays below 2.10, which cannot export a Learner
-NEWEST = """\
-fastai>=2.8.12
-fastcore>=2
-nbdev>=3.3
-execnb>=0.2
-"""
+NEWEST = {"fastai": ">=2.8.12", "fastcore": ">=2", "nbdev": ">=3.3", "execnb": ">=0.2"}
 EXPORT = "from nbdev.doclinks import nbdev_export; nbdev_export()"
 CLEAN = "from nbdev.clean import nbdev_clean; nbdev_clean()"
 TEST = """
@@ -35,29 +33,22 @@ for path in sys.argv[1:]: nbdev_test(path, do_print=True)
 def run(*words, cwd=PLACE):
     """Run a command to its end, with the new environment's programs first; a failure ends this program."""
     path = os.pathsep.join([str(PYTHON.parent), os.environ["PATH"]])
-    environment = dict(os.environ, PATH=path, VIRTUAL_ENV=str(PLACE / "venv"))
+    environment = dict(os.environ, PATH=path, VIRTUAL_ENV=str(VENV))
     done = subprocess.run([str(word) for word in words], cwd=cwd, env=environment)
     if done.returncode: sys.exit(done.returncode)
 
 
-def install():
-    """Make the environment, with the newest of everything that pyproject.toml allows but for its pins."""
-    (PLACE / "newest.txt").write_text(NEWEST)
-    stay = os.environ.get("MARK1_CONSTRAINTS")
-    stay = ["--constraint", Path(stay).resolve()] if stay else []
-    run(UV, "venv", "--quiet", "--clear", "--python", sys.executable, PLACE / "venv")
-    run(UV, "pip", "install", "--quiet", "--python", PYTHON, "--override", "newest.txt",
-        *stay, "--extra", "site", "-r", ROOT / "pyproject.toml")
-
-
-def with_address(pyproject, address):
-    """Write the project's address where nbdev 3 looks for it; ours stands in settings.ini alone."""
+def with_newest(pyproject, address):
+    """Put the newest in place of the pins, and the address where nbdev 3 looks for it."""
+    for name, version in NEWEST.items():
+        pyproject, found = re.subn(r'"%s[=<>].*?"' % name, '"%s%s"' % (name, version), pyproject)
+        if found != 1: sys.exit("mark1: pyproject.toml pins %s %d times, not once" % (name, found))
     pyproject = pyproject.replace('dynamic = ["readme", "urls"]', 'dynamic = ["readme"]')
     return pyproject.replace("[tool.nbdev]", '[project.urls]\nRepository = "%s"\n\n[tool.nbdev]' % address)
 
 
 def copy():
-    """Copy what git keeps, and install it; the copy comes back."""
+    """Copy what git keeps, with the newest wanted in pyproject.toml; the copy comes back."""
     fresh = PLACE / "copy"
     shutil.rmtree(fresh, ignore_errors=True)
     listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, check=True,
@@ -69,10 +60,20 @@ def copy():
     settings = ConfigParser(interpolation=None)
     settings.read(ROOT / "settings.ini", encoding="utf-8")
     pyproject = fresh / "pyproject.toml"
-    text = with_address(pyproject.read_text(encoding="utf-8"), settings["DEFAULT"]["git_url"])
+    text = with_newest(pyproject.read_text(encoding="utf-8"), settings["DEFAULT"]["git_url"])
     pyproject.write_text(text, encoding="utf-8")
-    run(UV, "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--python", PYTHON, "-e", fresh)
     return fresh
+
+
+def install(fresh):
+    """Make an environment with the newest of everything that the copy's pyproject.toml allows."""
+    stay = os.environ.get("MARK1_CONSTRAINTS")
+    stay = ["--constraint", Path(stay).resolve()] if stay else []
+    run(UV, "venv", "--quiet", "--clear", "--python", sys.executable, VENV)
+    pip = UV, "pip", "install", "--quiet", "--python", PYTHON
+    run(*pip, *stay, "--extra", "site", "-r", fresh / "pyproject.toml")
+    run(*pip, "--no-deps", "--no-build-isolation", "-e", fresh)
+    write_settings(VENV)
 
 
 def differences(fresh):
@@ -91,8 +92,8 @@ def differences(fresh):
 
 def main():
     PLACE.mkdir(parents=True, exist_ok=True)
-    install()
     fresh = copy()
+    install(fresh)
     for module in (fresh / "mark1").rglob("*.py"):
         if module.name != "__init__.py": module.unlink() # so that none is left from before
     for step in (EXPORT, CLEAN): run(PYTHON, "-c", step, cwd=fresh)

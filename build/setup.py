@@ -116,6 +116,18 @@ def announce():
               flush=True)
 
 
+def write_settings(venv):
+    """Write what JupyterLab and the kernels of an environment read when they start."""
+    settings = venv / "share" / "jupyter" / "lab" / "settings"
+    settings.mkdir(parents=True, exist_ok=True)
+    # JupyterLab neither asks about news nor looks for updates
+    (settings / "overrides.json").write_text(json.dumps(
+        {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}))
+    kernels = venv / "etc" / "ipython"
+    kernels.mkdir(parents=True, exist_ok=True)
+    (kernels / "ipython_kernel_config.py").write_text(KERNELS)
+
+
 def main():
     check_machine()
     start = time.time()
@@ -151,14 +163,7 @@ def main():
     print("mark1: compiling them", flush=True)
     # its exit code is not looked at, as test data may not compile
     subprocess.run([str(PYTHON), "-m", "compileall", "-q", "-q", "-j", "0", str(VENV)])
-    settings = VENV / "share" / "jupyter" / "lab" / "settings"
-    settings.mkdir(parents=True, exist_ok=True)
-    # JupyterLab neither asks about news nor looks for updates
-    (settings / "overrides.json").write_text(json.dumps(
-        {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}))
-    kernels = VENV / "etc" / "ipython"
-    kernels.mkdir(parents=True, exist_ok=True)
-    (kernels / "ipython_kernel_config.py").write_text(KERNELS)
+    write_settings(VENV)
     if whole:
         READY.write_text(PACKAGES)
     print("mark1: ready after %.0f s" % (time.time() - start), flush=True)

@@ -16,6 +16,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
@@ -95,13 +96,15 @@ def _tidily(folder):
     names = "torch.distributed.elastic", "torch.multiprocessing"
     logs = {log: log.level for log in map(logging.getLogger, names)}
     names = [name for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT") if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread(): names = [] # no other thread sets signals
     taken = {name: signal.getsignal(getattr(signal, name)) for name in names}
     before = os.environ.get("TORCH_DISABLE_SHARE_RDZV_TCP_STORE")
     os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1" # which would listen on every network
     for log in logs: log.setLevel(logging.CRITICAL)
     home, tempfile.tempdir = tempfile.tempdir, folder
     try:
-        with mock.patch("inspect.stack", _stack): yield # the launcher asks for it at each event
+        with mock.patch("inspect.stack", _stack), mock.patch("socket.getfqdn", lambda name="": "localhost"):
+            yield # at each event the launcher asks for both; without a network the name may take seconds
     finally:
         tempfile.tempdir = home
         for log, level in logs.items(): log.setLevel(level)

@@ -74,7 +74,7 @@ TYPED = { # what each takes
     "experiments/zoo.py": ["--times", "--counts"],
     "benchmarks/mouse.py": ["--rounds"], "experiments/mouse.py": ["ARCHIVE"],
     "benchmarks/sound.py": ["--rounds"], "experiments/sound.py": ["--archive", "rising"],
-    "benchmarks/shards.py": ["ARCHIVE", "--measure", "--rounds", "--compile"],
+    "benchmarks/shards.py": ["ARCHIVE", "--measure", "--rounds"],
     "benchmarks/card.py": ["ARCHIVE", "--minutes", "--rehearse"],
     "experiments/quicker_pass.py": ["ARCHIVE", "--seeds"],
     "benchmarks/recommendation.py": ["--rounds", "--peak"], "experiments/applications.py": ["--runs"],

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -111,6 +112,16 @@ def test_ranks_end_with_an_error_and_signals_come_back(tmp_path):
         run_ranks(waits, tmp_path, True)
     assert not any(map(runs, ranks_of(tmp_path)))
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == signals
+
+
+@LINUX
+def test_ranks_run_from_any_thread():
+    "The newest execnb runs cells in a thread, where no signal may be set."
+    found = []
+    thread = threading.Thread(target=lambda: found.extend(run_ranks(rank_distrib, world_size=1)))
+    thread.start()
+    thread.join()
+    assert found == [0]
 
 
 @LINUX
