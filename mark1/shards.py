@@ -8,6 +8,7 @@ __all__ = ['write_shard', 'opened', 'read_shard', 'ShardedView', 'Shard', 'Shard
 
 # %% ../nbs/16_shards.ipynb #s16impo1
 import hashlib
+import importlib
 import math
 import multiprocessing
 import os
@@ -371,8 +372,10 @@ def compute_in_processes(
     "Compute shards in several processes of this machine. `RuntimeError` where none gets to the end."
     forks = sys.platform == "linux" and torch.get_num_threads() == 1 and not torch.cuda.is_initialized()
     context = multiprocessing.get_context("fork" if forks else "spawn") # a fork need not import all anew
+    # another process finds a function by its module, and a notebook is none
+    part = compute_part if forks else importlib.import_module("mark1.shards").compute_part
     shares = [options | {"rank": rank, "world_size": count} for rank in range(count)]
-    runs = [context.Process(target=compute_part, args=(make, folder, share)) for share in shares]
+    runs = [context.Process(target=part, args=(make, folder, share)) for share in shares]
     for run in runs: run.start()
     try:
         for run in runs: run.join()

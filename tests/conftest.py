@@ -16,6 +16,7 @@ from pathlib import Path
 from threading import Thread
 
 import nbformat
+import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from of_chapters import leave_out_others, pytest_addoption, pytest_ignore_collect  # noqa: F401 (hooks)
@@ -48,6 +49,14 @@ def wait_for(condition, seconds=PATIENCE):
         assert time.monotonic() < until, "waited in vain"
         time.sleep(.02)
     return found
+
+
+def listening(*numbers):
+    "List the addresses, with ip and port, on which processes listen; one may end meanwhile."
+    found = []
+    for number in numbers:
+        with suppress(psutil.NoSuchProcess): found += psutil.Process(number).net_connections("inet")
+    return [each.laddr for each in found if each.status == psutil.CONN_LISTEN]
 
 
 def interruptible():

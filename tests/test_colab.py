@@ -11,6 +11,7 @@ import nbformat
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from mark1.workshop.notebook import setting
+from traitlets.config import Config
 
 from conftest import ROOT
 
@@ -90,7 +91,8 @@ def test_the_cell_of_a_chapter_installs_the_course(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}")
     cells = nbformat.read(ROOT/"nbs"/"01_first_model.ipynb", as_version=4).cells
     cell = next(cell for cell in cells if cell.id == "colab")
-    shell = type("Shell", (InteractiveShell,), {"__module__": "google.colab._shell"})()
+    kind = type("Shell", (InteractiveShell,), {"__module__": "google.colab._shell"})
+    shell = kind(config=Config(HistoryManager={"enabled": False})) # it would be written when Python ends
     for _ in range(2):
         shell.run_cell(cell.source.replace("/content/", f"{home}/")).raise_error()
     assert os.getcwd() == str(home/address.rpartition("/")[2]/"nbs") and os.path.exists("01_toy.ipynb")

@@ -28,7 +28,7 @@ from mark1.data.sets import drawings
 from mark1.scale import GatheredError, ring_bytes, run_ranks, train_shared, train_through
 from torch import nn
 
-from conftest import BIN, ROOT, typed, wait_for
+from conftest import BIN, ROOT, listening, typed, wait_for
 
 sys.path.insert(0, str(ROOT/"experiments"))
 import scale
@@ -43,19 +43,11 @@ def drawn(tmp_path, monkeypatch):
     drawings() # once, before two ranks want them
 
 
-def listening(process):
-    "List addresses and ports on which a process listens, as /proc writes them: 0100007F is 127.0.0.1."
-    held = {os.readlink(file) for file in Path(f"/proc/{process}/fd").iterdir() if file.is_symlink()}
-    tables = [Path(f"/proc/net/{name}").read_text() for name in ("tcp", "tcp6")]
-    rows = [line.split() for table in tables for line in table.splitlines()]
-    return {row[1] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in held}
-
-
 def all_listening(anywhere):
     "As a rank, say on what this process and the launcher listen, while all ranks run."
     opened = socket.create_server(("0.0.0.0", 0)) if anywhere else None
     dist.barrier()
-    found = listening(os.getpid()) | listening(os.getppid())
+    found = {*listening(os.getpid(), os.getppid())}
     dist.barrier()
     if opened: opened.close()
     return found
@@ -63,12 +55,12 @@ def all_listening(anywhere):
 
 def off_loopback(places):
     "Leave out what is on the loopback address, of either kind."
-    return {each for each in places if each.partition(":")[0] not in ("0100007F", f"{'01000000':0>32}")}
+    return {each for each in places if each.ip not in ("127.0.0.1", "::1")}
 
 
 @LINUX
 def test_ranks_listen_on_loopback_alone():
-    before = listening(os.getpid()) # of a test before this one, perhaps
+    before = {*listening(os.getpid())} # of a test before this one, perhaps
     ours = set.union(*run_ranks(all_listening, False)) - before
     assert ours and not off_loopback(ours), ours
     assert off_loopback(set.union(*run_ranks(all_listening, True)) - before) # the control

@@ -23,7 +23,7 @@ import torch
 from mark1.data import networks
 from mark1.workshop.environment import jupyter_address
 
-from conftest import BIN, PATIENCE, ROOT, tracked, wait_for
+from conftest import BIN, PATIENCE, ROOT, listening, tracked, wait_for
 
 
 def status_of(address, **headers):
@@ -63,8 +63,7 @@ def test_the_lab_answers_nobody_without_its_token_and_listens_on_the_loopback_ad
     assert status_of(contents) == status_of(f"{contents}?token={'0'*len(lab.token)}") == 403
     assert status_of(f"{contents}?token={lab.token}", Host="evil.example") == 403
     ours = psutil.Process(lab.process.pid)
-    found = [each.laddr for process in (ours, *ours.children(recursive=True))
-             for each in process.net_connections("inet") if each.status == psutil.CONN_LISTEN]
+    found = listening(*[process.pid for process in (ours, *ours.children(recursive=True))])
     assert urlsplit(lab.address).port in {each.port for each in found}
     assert {each.ip for each in found} <= {"127.0.0.1", "::1"}
 

@@ -33,7 +33,7 @@ from mark1.workshop.notebook import Chapter
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from playwright.sync_api import Error
 
-from conftest import PATIENCE, ROOT
+from conftest import PATIENCE, ROOT, listening
 from test_gates import FRONT, home, toys, write_chapter  # noqa: F401, two of them are fixtures
 
 sys.path.append(str(ROOT/"blog")) # last, for its names are common ones
@@ -213,11 +213,9 @@ def test_only_a_name_of_this_computer_is_answered_and_hugo_listens_nowhere_else(
     for names in (("evil.example",), (f"evil.example:{port}",), ("localhost.evil.example",), (),
                   ("localhost", "evil.example"), ("evil.example", "localhost")):
         assert asked_as(typed, *names) == "HTTP/1.1 403 Forbidden", names
-    open_ones = (psutil.Process(number).net_connections() for number in typed.processes())
-    listening = [each.laddr for found in open_ones for each in found
-                 if each.status == psutil.CONN_LISTEN]
-    assert len(listening) == 2 and all(each.ip.startswith("127.") for each in listening)
-    if sys.platform == "linux": assert [each.ip for each in listening].count("127.0.0.1") == 1
+    found = listening(*typed.processes())
+    assert len(found) == 2 and all(each.ip.startswith("127.") for each in found)
+    if sys.platform == "linux": assert [each.ip for each in found].count("127.0.0.1") == 1
 
 
 @either

@@ -6,9 +6,11 @@ import signal
 import subprocess
 import sys
 from functools import partial
+from inspect import getsource
 from types import SimpleNamespace
 from unittest import mock
 
+import mark1.shards as shards_module
 import pytest
 import torch
 from fastai.torch_core import TensorImage
@@ -30,6 +32,19 @@ def learner(table, network=tiny, target="categories", step=None, **kwargs):
 
 def shards(table, folder, batches=1, views=None, bf16=False, **kwargs):
     return ShardedActivations(learner(table, **kwargs), folder, views, bf16, batches)
+
+
+def test_a_new_process_looks_for_no_function_of_a_notebook(monkeypatch, tmp_path):
+    "As without Linux, or with several threads: a new process gets a function by the name of its module."
+    context = mock.Mock(**{"return_value.Process.return_value.exitcode": 0})
+    monkeypatch.setattr("multiprocessing.get_context", context)
+    monkeypatch.setattr("torch.get_num_threads", lambda: 2)
+    notebook = {**vars(shards_module), "__name__": "__main__"}
+    for function in (shards_module.compute_part, compute_in_processes): exec(getsource(function), notebook)
+    notebook["compute_in_processes"](dict, tmp_path)
+    assert context.call_args == mock.call("spawn") and notebook["compute_part"].__module__ == "__main__"
+    targets = {each.kwargs["target"] for each in context.return_value.Process.call_args_list}
+    assert targets == {shards_module.compute_part}
 
 
 def contents(folder):

@@ -584,9 +584,10 @@ def test_commands(
 ) -> list[list[str]]: # words of each command
     "List the commands that check some chapters, or all and everything else."
     if not chapters:
-        workers = str(min(os.cpu_count() + 1, 4)) # some tests wait; each worker imports torch
+        # one more than cores: what comes last leaves none idle; each imports torch
+        workers = str(min(os.cpu_count() + 1, 4))
         return [
-            ["nbdev_test", "--do_print"],
+            ["nbdev_test", "--do_print", "--n_workers", workers],
             ["pytest", "--nbval", "nbs"],
             ["pytest", "tests", "-n", workers, "--dist", "loadfile", "--no-loadscope-reorder",
              "--durations=12"],
