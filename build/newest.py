@@ -12,6 +12,8 @@ import sys
 from configparser import ConfigParser
 from pathlib import Path
 
+from mark1.workshop.kernels import kernel_environment
+
 from setup import write_settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,7 +35,7 @@ for path in sys.argv[1:]: nbdev_test(path, do_print=True)
 def run(*words, cwd=PLACE):
     """Run a command to its end, with the new environment's programs first; a failure ends this program."""
     path = os.pathsep.join([str(PYTHON.parent), os.environ["PATH"]])
-    environment = dict(os.environ, PATH=path, VIRTUAL_ENV=str(VENV))
+    environment = dict(kernel_environment(), PATH=path, VIRTUAL_ENV=str(VENV))
     done = subprocess.run([str(word) for word in words], cwd=cwd, env=environment)
     if done.returncode: sys.exit(done.returncode)
 
