@@ -23,7 +23,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from conftest import BIN, PATIENCE, ROOT, interruptible, wait_for
+from conftest import BIN, PATIENCE, ROOT, copy_tracked, interruptible, wait_for
 
 BASE = "mark1-test-base"
 CACHE = Path("/var/tmp/mark1-test")
@@ -157,21 +157,11 @@ def for_this_network(work, small=True):
         (work/"build"/"requirements.txt").write_text(lock)
 
 
-def copy_of_the_course(work):
-    "Copy the files of this repository as git knows them."
-    names = run("git", "ls-files", "-co", "--exclude-standard", cwd=ROOT).stdout.splitlines()
-    for name in names:
-        if (ROOT/name).is_file():
-            (work/name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT/name, work/name)
-
-
 @pytest.fixture(scope="module")
 def course(engine, tmp_path_factory):
     "Make a bare repository with a copy of the course that builds here."
     home = tmp_path_factory.mktemp("course")
-    (home/"work").mkdir()
-    copy_of_the_course(home/"work")
+    copy_tracked(home/"work")
     for_this_network(home/"work")
     return bare(home/"course.git", home/"work")
 
@@ -427,7 +417,7 @@ def test_ctrl_c_during_the_build(engine, outcome, tmp_path):
 def test_the_whole_course_in_the_container(engine, place, tmp_path):
     "Every package of the lock, installed by the Dockerfile as it stands, and chapter 01."
     (tmp_path/"work").mkdir()
-    copy_of_the_course(tmp_path/"work")
+    copy_tracked(tmp_path/"work")
     for_this_network(tmp_path/"work", small=False)
     begun = time.monotonic()
     result = ez(bare(tmp_path/"whole.git", tmp_path/"work"), "-n", ".", cwd=place, PATH=without_code())

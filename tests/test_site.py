@@ -34,7 +34,7 @@ from PIL import Image
 from playwright.sync_api import expect
 from pypdf import PdfReader
 
-from conftest import CHROMIUM, PATIENCE, ROOT, Quiet, reached_by_tab, typed
+from conftest import CHROMIUM, PATIENCE, ROOT, Quiet, copy_tracked, reached_by_tab, typed
 
 TOOLS = ROOT/"_run"/"tools"/"node_modules"
 expect.set_options(timeout=PATIENCE*1000)
@@ -169,12 +169,7 @@ def site(tmp_path_factory):
     It is served under a sub-path of the loopback address.
     """
     root, web = tmp_path_factory.mktemp("repository"), tmp_path_factory.mktemp("web")
-    command = ["git", "ls-files", "-co", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    names = listed.stdout.splitlines()
-    for name in filter(lambda name: (ROOT/name).is_file(), names):
-        (root/name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT/name, root/name)
+    copy_tracked(root)
     (root/"lesson_notes"/"2022-01-03.md").write_text(NOTE, encoding="utf-8")
     (root/"lesson_notes"/"2022-01-03").mkdir()
     Image.new("RGB", (400, 300), "grey").save(root/"lesson_notes"/"2022-01-03"/"square.png")
