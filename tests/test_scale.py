@@ -2,6 +2,7 @@
 
 Ranks are forked from here, so that they need not import everything again.
 """
+import inspect
 import json
 import multiprocessing
 import os
@@ -25,8 +26,9 @@ from fastai.learner import Learner
 from fastai.torch_core import rank_distrib
 from fastai.vision.all import CrossEntropyLossFlat, error_rate
 from mark1.data.sets import drawings
-from mark1.scale import GatheredError, ring_bytes, run_ranks, train_shared, train_through
+from mark1.scale import NO_COPIES, GatheredError, ring_bytes, run_ranks, train_shared, train_through
 from torch import nn
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from conftest import BIN, ROOT, listening, typed, wait_for
 
@@ -114,6 +116,34 @@ def test_ranks_run_from_any_thread():
     thread.start()
     thread.join()
     assert found == [0]
+
+
+def trains(): torch.zeros((), requires_grad=True).backward()
+
+trains() # before another test traces a network: no copy of this process could train then
+
+TRACED = f"""
+import torch
+from mark1.scale import run_ranks
+from torch.fx.experimental.proxy_tensor import make_fx
+
+{inspect.getsource(trains)}
+make_fx(trains)()
+run_ranks(trains, world_size=1)
+"""
+
+@LINUX
+@pytest.mark.slow
+@pytest.mark.skipif(not torch.backends.cuda.is_built(), reason="tracing makes no threads for a card then")
+def test_ranks_that_cannot_train_say_why():
+    "Tracing makes PyTorch count cards that are not there, and the first training then makes their threads."
+    done = subprocess.run([sys.executable, "-c", TRACED], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr.splitlines()[-1].endswith(f"rank 0 stopped: {NO_COPIES}")
+
+
+def test_ranks_train_where_something_was_trained_before_tracing():
+    make_fx(trains)()
+    run_ranks(trains, world_size=1)
 
 
 @LINUX
