@@ -52,6 +52,14 @@ def tests_of(
     return found
 
 
+def skipped_in(
+    report:Path, # as `pytest --junitxml` writes it, or nothing
+) -> int: # tests that were skipped
+    "Count what a round did not check, since a tool was missing, for instance."
+    cases = ElementTree.parse(report).iter("testcase") if report.exists() else []
+    return sum(case.find("skipped") is not None for case in cases)
+
+
 def commands_of(
     log:str, # what `mark1 test` printed
 ) -> dict[str, tuple[float, bool]]: # command to its seconds and whether it failed
@@ -145,9 +153,11 @@ def main(
             found = one_round(seed, words, out/f"round-{number}.log", out/"report.xml")
             failed = [name for name, (_, failed) in found.items() if failed]
             seconds = next(iter(found.values()))[0] # the first row is the command itself
-            print(f": {seconds:.0f} s, {', '.join(failed) or 'all well'}", flush=True)
+            skipped = skipped_in(out/"report.xml")
+            left_out = f", {skipped} skipped" if skipped else ""
+            print(f": {seconds:.0f} s, {', '.join(failed) or 'all well'}{left_out}", flush=True)
             rounds.append(found)
-            facts.append({"seed": seed, "failed": failed})
+            facts.append({"seed": seed, "failed": failed, "skipped": skipped})
             kept = {"beside": args.beside, "rounds": facts, "tests": table_of(rounds)}
             (out/"steady.json").write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     show(table_of(rounds))

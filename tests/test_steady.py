@@ -133,6 +133,7 @@ def test_a_table_over_rounds(tmp_path):
     assert (flaky["failed"], flaky["rounds"], sound["failed"]) == (1, 3, 0)
     assert flaky["slowest"] >= flaky["quickest"] >= .05 # as it sleeps so long
     assert [bool(each["failed"]) for each in kept["rounds"]] == [False, True, False]
+    assert "skipped" not in result.stdout and not any(each["skipped"] for each in kept["rounds"])
     assert re.search(r"^ +1 of +3 .* test_toy::test_now_and_then$", result.stdout, re.MULTILINE)
     shown = re.findall(r"^ +0 of +3 .* (\S+)$", result.stdout, re.MULTILINE)
     assert len(shown) == 20 # of the 40
@@ -148,10 +149,11 @@ def test_busy_loops(): assert len(psutil.Process(os.getppid()).children()) == 3 
 
 
 def test_a_round_in_which_nothing_fails(tmp_path):
-    (tmp_path/"test_toy.py").write_text(BUSY)
+    (tmp_path/"test_toy.py").write_text(BUSY + "def test_needs(): import pytest; pytest.skip('no moon')\n")
     words = (tmp_path/"test_toy.py", "-p", "no:cacheprovider")
     result = steady("--rounds", 1, "--beside", 2, "--out", tmp_path/"out", "--", *words, **QUICK)
-    assert result.returncode == 0 and "none of 2 failed" in result.stdout, result.stdout + result.stderr
+    assert result.returncode == 0 and "none of 3 failed" in result.stdout, result.stdout + result.stderr
+    assert " s, all well, 1 skipped\n" in result.stdout
     nothing = steady("--rounds", 1, "--out", tmp_path/"out", "--", tmp_path/"gone.py", **QUICK)
     assert nothing.returncode == 1 # no test is no success
 
