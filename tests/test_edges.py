@@ -501,6 +501,8 @@ def test_drawings_of_another_size_lie_elsewhere(tmp_path, monkeypatch):
     small, large = sets.drawings(2, 16), sets.drawings(2, 24)
     assert small != large
     assert sorted(path.name for path in large.iterdir()) == ["Abyssinian_1.png", "beagle_1.png"]
+    cat = np.asarray(Image.open(large/"Abyssinian_1.png"))
+    assert (cat == np.asarray(drawings.draw_animal(True, 0, 24))).all() # and no dog, whose name begins small
     refused("16 px at least", sets.drawings, 4, 15)
 
 
