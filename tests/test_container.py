@@ -416,7 +416,6 @@ def test_ctrl_c_during_the_build(engine, outcome, tmp_path):
 @pytest.mark.slow
 def test_the_whole_course_in_the_container(engine, place, tmp_path):
     "Every package of the lock, installed by the Dockerfile as it stands, and chapter 01."
-    (tmp_path/"work").mkdir()
     copy_tracked(tmp_path/"work")
     for_this_network(tmp_path/"work", small=False)
     begun = time.monotonic()
